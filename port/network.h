@@ -1,0 +1,66 @@
+/* The door to the network: listeners, connections and the one place where the
+ * process waits. Stream sockets only, all of them non-blocking, TCP_NODELAY and
+ * keep-alive set, kernel buffers bounded. Errors are those of base/err.h;
+ * nothing allocates. */
+#ifndef PORT_NETWORK_H
+#define PORT_NETWORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int port_socket;
+
+enum port_family { PORT_UNIX = 1, PORT_IP4 = 4, PORT_IP6 = 6 };
+
+/* Who is at the other end. An IPv4 peer of an IPv6 listener is given as IPv4. */
+struct port_address {
+	enum port_family family;
+	uint8_t ip[16]; /* 4 or 16 bytes, network order */
+	uint16_t port;
+	uint32_t uid, gid; /* of a PORT_UNIX peer (its credentials) */
+	int32_t pid;
+};
+
+/* Opens a listener. `where` is IP:PORT, [IP6]:PORT, INTERFACE:PORT or
+ * unix:PATH (an old socket file there is replaced when nobody answers on it).
+ * Port 0 takes a free one. A handle, or E_SYNTAX, E_BUSY, E_ACCESS, E_NOENT
+ * (no such address or interface), E_IO. mode is the permission of a unix
+ * socket (0660), group its group's name or NULL. */
+port_socket port_listen(const char *where, unsigned mode, const char *group);
+/* The port that a listener got; 0 for unix sockets. */
+uint16_t port_listen_port(port_socket listener);
+
+/* The next waiting connection: a handle, E_AGAIN, or E_NOMEM (the system's
+ * table is full: try later). */
+port_socket port_accept(port_socket listener, struct port_address *peer);
+/* For the command-line tool: connects to unix:PATH or IP:PORT and blocks until
+ * connected. The handle it returns is blocking. */
+port_socket port_connect(const char *where);
+void port_shut(port_socket s); /* closes; unsent bytes are still tried */
+
+/* Bytes moved (at least 1), 0 at the peer's end of stream (recv only),
+ * E_AGAIN, or E_CLOSED (reset, broken pipe). */
+int64_t port_recv(port_socket s, void *data, size_t len);
+int64_t port_send(port_socket s, const void *data, size_t len);
+
+/* Whether the peer of an established TCP connection still answers: false once
+ * keep-alive probes have failed for a minute or sent data waits unacknowledged
+ * as long. Never blocks; true when the system can't tell. */
+bool port_alive(port_socket s);
+
+enum { PORT_CAN_READ = 1, PORT_CAN_WRITE = 2 };
+struct port_wait {
+	port_socket s;
+	uint8_t want; /* PORT_CAN_... */
+	uint8_t got;  /* filled in; errors and hang-ups show as readable */
+};
+/* Waits until one of them is ready, a signal came, or timeout_ms passed (0:
+ * only look; negative: no limit). The number that are ready, 0 on time-out or
+ * signal, or E_IO. */
+int port_wait(struct port_wait *set, size_t n, int timeout_ms);
+
+/* Address as text: "192.168.1.2", "2001:db8::1", "unix". At most 46 bytes. */
+size_t port_address_text(const struct port_address *a, char out[46]);
+
+#endif
