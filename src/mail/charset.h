@@ -1,0 +1,37 @@
+/* Conversion to UTF-8 in pieces: UTF-8 itself, US-ASCII, ISO-8859-1..16,
+ * windows-1250..1258 and 874, KOI8-R/U, UTF-16, UTF-7, ISO-2022-JP, Shift_JIS
+ * (as cp932), EUC-JP. What can't be converted becomes U+FFFD. */
+#ifndef MAIL_CHARSET_H
+#define MAIL_CHARSET_H
+
+#include "base/bytes.h"
+
+struct charset; /* one of a constant table */
+
+/* By its name or an alias, ASCII case ignored; NULL when unknown. */
+const struct charset *charset_find(struct bytes name);
+/* The name as IANA writes it. */
+const char *charset_name(const struct charset *c);
+
+struct charset_decoder {
+	const struct charset *charset;
+	uint8_t have;     /* bytes of an unfinished character in `pending` */
+	uint8_t mode;     /* shift state */
+	uint8_t waiting;  /* bytes of `out` not yet written */
+	uint8_t pending[4];
+	uint8_t out[8];
+	uint32_t bits;    /* UTF-7 and surrogates */
+	uint8_t n_bits;
+	uint16_t high;
+};
+
+/* charset NULL: as US-ASCII. */
+void charset_begin(struct charset_decoder *d, const struct charset *charset);
+/* Takes bytes and appends UTF-8; returns the bytes taken, less than all only
+ * when `out` has fewer than 8 bytes left. How the input is cut never changes
+ * the output. */
+size_t charset_push(struct charset_decoder *d, struct bytes in, struct buf *out);
+/* Writes U+FFFD for an unfinished character: false when out is full. */
+bool charset_end(struct charset_decoder *d, struct buf *out);
+
+#endif
