@@ -1,0 +1,115 @@
+/* Connections as a protocol sees them. A protocol is a table of three calls;
+ * its command is a resumable step that runs until its output piece is full, its
+ * slice is used up, or it has to wait, and then gives the loop back by saying
+ * what it waits for. Plain and TLS connections look the same.
+ *
+ * Memory: a connection with nothing to say holds no input, output or command
+ * buffer. Input that is not yet a whole command is kept in a buffer from a pool
+ * (CONN_INPUT bytes, after conn_want_long up to CONN_INPUT_LONG from a pool of
+ * few). Output is made in the loop's one piece of CONN_OUTPUT bytes and handed
+ * to TLS or the socket when the step returns; what the peer did not take is
+ * kept in a unit of a pool, and the connection is not stepped until it went. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/bytes.h"
+#include "port/network.h"
+
+struct conn;
+
+#define CONN_OUTPUT 4096
+#define CONN_INPUT 8192
+#define CONN_INPUT_LONG 65536
+
+/* What a step waits for when it returns. */
+enum step {
+	STEP_INPUT,  /* more input than conn_input has now (or the deadline) */
+	STEP_OUTPUT, /* the output piece is full or should go now: call me when it went */
+	STEP_AGAIN,  /* more to do; others first */
+	STEP_COMMIT, /* the store's commit at the end of this turn */
+	STEP_EVENT,  /* conn_wake, input, or the deadline (IDLE) */
+	STEP_TLS,    /* send the output, drop all input, do a TLS handshake, then call me */
+	STEP_CLOSE   /* send the output, then close */
+};
+
+/* Why a connection ended, for the protocol's close call and its log line. */
+enum conn_end {
+	CONN_ENDED,    /* the protocol said STEP_CLOSE */
+	CONN_LOST,     /* the peer closed or reset */
+	CONN_TIMEOUT,  /* the peer took no output, or made no handshake, for too long */
+	CONN_EVICTED,  /* its place was given to another login of the same user */
+	CONN_SHUTDOWN, /* the server stops */
+	CONN_TLS_ERROR
+};
+
+struct protocol {
+	const char *name;   /* "imap", "lmtp": in log lines */
+	/* A connection is there (with implicit TLS: its handshake is done). Returns
+	 * the session, or NULL to refuse: whatever was put into conn_output is sent. */
+	void *(*open)(struct conn *c, void *context);
+	/* Runs the session on. Called after open too, before any input. */
+	enum step (*step)(void *session, struct conn *c);
+	/* The connection goes away for a reason of the server's (CONN_EVICTED,
+	 * CONN_SHUTDOWN): append a last line such as "* BYE ..." where the protocol
+	 * is between two answers. May be NULL. */
+	void (*farewell)(void *session, struct conn *c, enum conn_end why);
+	/* The session is to be forgotten and its memory given back. */
+	void (*close)(void *session, struct conn *c, enum conn_end why);
+};
+
+/* ---- input ---- */
+
+/* What has come and was not consumed; valid until consume or the step's end. */
+struct bytes conn_input(const struct conn *c);
+void conn_consume(struct conn *c, size_t n);
+/* The peer has closed its sending side: no more will come. */
+bool conn_input_ended(const struct conn *c);
+/* This command needs more than CONN_INPUT bytes at once: E_NOMEM when all long
+ * buffers are taken. Given back by itself once all input is consumed. */
+int conn_want_long(struct conn *c);
+/* True when the input buffer is full: the command is longer than can be held. */
+bool conn_input_full(const struct conn *c);
+
+/* ---- output ---- */
+
+/* The piece being made: append, and return STEP_OUTPUT when what comes next
+ * does not fit (buf_space). At the start of a step it is empty. */
+struct buf *conn_output(struct conn *c);
+
+/* ---- time and events ---- */
+
+/* When step is called at the latest although nothing came; 0: never. An
+ * absolute port_now_us time; cleared when it strikes. */
+void conn_deadline(struct conn *c, uint64_t when_us);
+bool conn_deadline_passed(const struct conn *c); /* true in the step that it caused */
+/* Lets a connection that waits in STEP_EVENT run in this turn. */
+void conn_wake(struct conn *c);
+/* The time of this turn; cheaper than port_now_us. */
+uint64_t conn_now(const struct conn *c);
+/* For `cubby status`: what the step is doing; a constant string. */
+void conn_label(struct conn *c, const char *what);
+
+/* ---- who ---- */
+
+const struct port_address *conn_peer(const struct conn *c);
+bool conn_is_tls(const struct conn *c);
+bool conn_tls_available(const struct conn *c); /* a certificate is loaded and a TLS place is free */
+/* True for loopback peers and unix sockets. */
+bool conn_is_local(const struct conn *c);
+uint32_t conn_number(const struct conn *c); /* for log lines; ascends */
+
+/* ---- places (issue: connections N counts logged-in sessions) ---- */
+
+/* Turns a login place into a place of user number `user`. When all are taken:
+ * first a session of the same user whose peer no longer answers is closed, then
+ * one silent for 30 minutes outside IDLE, then the one longest in IDLE if that
+ * is over 30 minutes; else E_FULL. One user holds at most half of the places
+ * while another user is logged in. */
+int conn_login(struct conn *c, uint32_t user);
+void conn_logout(struct conn *c);
+/* The session is inside IDLE (or not): for the rule above. */
+void conn_idle(struct conn *c, bool idle);
+/* Closes every connection of a user (CONN_EVICTED); the number closed. */
+unsigned conn_close_user(struct conn *any, uint32_t user);
+
+#endif
