@@ -1,0 +1,254 @@
+# Cubby. GNU make, one file, no generator.
+#
+#   make                     build/cubbyd and build/cubby for this machine
+#   make BOARD=NAME          the same for board/NAME, in build/NAME/
+#   make run                 set up everything, serve a demo mailbox on loopback
+#   make check               set up everything, build, run lint and all tests
+#   make test                unit tests only (FILTER=word: those whose name has it)
+#   make sim                 simulation tests only
+#   make lint, make tidy     layers, format, function length; clang-tidy
+#   make bench, make sizes   speed; bytes of code by layer
+#   make install             to $(DESTDIR)$(PREFIX)
+#   make clean
+#
+# Settings, as NAME=value behind make:
+#   BOARD=host       a folder of board/
+#   MBEDTLS_SRC=DIR  unpacked source of mbedTLS 3.6 (default: tools/mbedtls gets it)
+#   MBEDTLS=system   link the system's or the SDK's own mbedTLS 3.6
+#   UTHASH=DIR       where uthash.h is (default: /usr/include)
+#   CFLAGS, LDFLAGS  come behind ours; WERROR= lets warnings pass
+#   SANITIZE=        unit and simulation tests without sanitizers (faster)
+#   V=1              print the commands
+
+BOARD := host
+PREFIX := /usr/local
+UTHASH := /usr/include
+WERROR := -Werror
+SANITIZE := address,undefined
+CFLAGS :=
+LDFLAGS :=
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SUFFIXES:
+.DELETE_ON_ERROR:
+Q := $(if $(V),,@)
+say = @printf '  %-7s %s\n' '$(1)' '$(2)'
+
+# Output of a tool that is run while make reads this file; make stops when the
+# tool fails (the tool has said why).
+tool = $(shell $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error $(1) failed))
+
+# These goals only call scripts or make again: nothing may be fetched or asked
+# of a compiler before their set-up has run.
+early := check run clean help
+late := $(filter-out $(early),$(or $(MAKECMDGOALS),all))
+
+.PHONY: all check run test sim lint tidy bench sizes install clean help test-programs
+all:
+
+help:
+	@sed -n '3,24s/^# \{0,1\}//p' Makefile
+
+# ---------------------------------------------------------------- set-up first
+
+check:
+	$(Q)tools/deps check
+	$(Q)$(MAKE) --no-print-directory -j2 all test-programs
+	$(Q)tests/run-check
+
+run:
+	$(Q)tools/deps run
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)tools/demo
+
+clean:
+	rm -rf build
+
+ifneq ($(late),)
+
+# ---------------------------------------------------------------- board, flags
+
+ifeq ($(wildcard board/$(BOARD)/board.mk),)
+$(error There is no board/$(BOARD)/board.mk; the boards are: $(patsubst board/%/board.mk,%,$(wildcard board/*/board.mk)))
+endif
+include board/$(BOARD)/board.mk
+
+B := build$(if $(filter-out host,$(BOARD)),/$(BOARD))
+# The tests' own build of the library, with the simulated port beside the real one.
+T := build/$(if $(SANITIZE),asan,plain)
+
+includes := -Isrc -I. -isystem build/include
+warnings := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
+common := -std=c11 -g -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
+cubby_flags = $(includes) $(mbedtls_includes) $(common) $(warnings) $(WERROR)
+board_flags = $(common) $(BOARD_CFLAGS)
+test_flags := $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O2) \
+	-DCUBBY_TLS_CLIENT -Wno-maybe-uninitialized
+link_flags := -Wl,--gc-sections
+
+# --------------------------------------------------------------------- mbedTLS
+
+mbedtls_config := -DMBEDTLS_CONFIG_FILE='"port/mbedtls_config.h"'
+ifeq ($(MBEDTLS),system)
+$(call tool,tools/mbedtls system $(CC) $(CFLAGS))
+mbedtls_includes := -DCUBBY_SYSTEM_MBEDTLS
+mbedtls_lib := -lmbedtls -lmbedx509 -lmbedcrypto
+else
+ifdef MBEDTLS_SRC
+$(call tool,tools/mbedtls check $(MBEDTLS_SRC))
+mbedtls_dir := $(MBEDTLS_SRC)
+else
+mbedtls_dir := $(call tool,tools/mbedtls)
+endif
+mbedtls_includes := -isystem $(mbedtls_dir)/include $(mbedtls_config)
+mbedtls_lib := $(B)/libmbedtls.a
+mbedtls_test_lib := $(T)/libmbedtls.a
+endif
+mbedtls_c := $(if $(mbedtls_dir),$(notdir $(wildcard $(mbedtls_dir)/library/*.c)))
+
+# --------------------------------------------------------------------- sources
+
+layers_c := $(wildcard src/*/*.c)
+posix_c := $(wildcard port/posix/*.c)
+sim_c := $(wildcard port/sim/*.c)
+port_c := $(if $(filter system,$(MBEDTLS)),$(filter-out port/mbedtls_clock.c,$(wildcard port/*.c)),$(wildcard port/*.c))
+cubbyd_c := $(wildcard src/*.c)
+cubby_c := $(wildcard tools/cubby.c tools/cubby_*.c)
+unit_c := $(wildcard tests/unit/test_*.c)
+unit_help_c := $(filter-out $(unit_c),$(wildcard tests/unit/*.c))
+simtest_c := $(wildcard tests/sim/sim_*.c)
+simtest_help_c := $(filter-out $(simtest_c),$(wildcard tests/sim/*.c))
+systest_c := $(filter-out tests/system/trap_malloc.c,$(wildcard tests/system/*.c))
+
+objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
+
+# -------------------------------------------------------------------- programs
+
+programs := $(if $(wildcard src/cubbyd.c),$(B)/cubbyd) $(if $(cubby_c),$(B)/cubby)
+trap := $(if $(wildcard src/cubbyd.c),build/test/cubbyd)
+units := $(patsubst tests/unit/%.c,build/unit/%,$(unit_c))
+simtests := $(patsubst tests/sim/%.c,build/sim/%,$(simtest_c))
+systests := $(patsubst tests/system/%.c,build/test/%,$(systest_c))
+
+all: $(or $(strip $(programs)),$(B)/libcubby.a $(filter %.a,$(mbedtls_lib)))
+test-programs: $(trap) $(units) $(simtests) $(systests)
+
+# A group, because the libraries need each other: mbedTLS asks us for time and entropy.
+link = $(Q)$(CC) $(2) $(link_flags) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) $(filter -l%,$(1)) -Wl,--end-group
+link_board = $(call link,$(mbedtls_lib),$(BOARD_CFLAGS) $(CFLAGS) $(BOARD_LDFLAGS) $(LDFLAGS))
+link_test = $(call link,$(mbedtls_lib),$(test_flags) $(CFLAGS) $(LDFLAGS))
+
+$(B)/cubbyd: $(call objects,$(B),$(cubbyd_c))
+$(B)/cubby: $(call objects,$(B),$(cubby_c) $(filter-out src/cubbyd.c,$(cubbyd_c)))
+$(B)/cubbyd $(B)/cubby: $(B)/libcubby.a $(filter %.a,$(mbedtls_lib)) $(B)/flags
+	$(call say,LINK,$@)
+	$(link_board)
+
+# The server that dies at the first use of the heap after its start.
+build/test/cubbyd: $(call objects,$(B),$(cubbyd_c) tests/system/trap_malloc.c)
+build/test/cubbyd $(systests): $(B)/libcubby.a $(filter %.a,$(mbedtls_lib)) $(B)/flags
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(link_board)
+$(systests): build/test/%: $(B)/obj/tests/system/%.o
+
+# Unit tests run on the simulated port; those of the real one are test_posix_*.
+posix_units := $(filter build/unit/test_posix_%,$(units))
+$(units): build/unit/%: $(T)/obj/tests/unit/%.o $(call objects,$(T),$(unit_help_c))
+$(posix_units): $(T)/libposix.a
+$(filter-out $(posix_units),$(units)) $(simtests): $(T)/libsim.a
+$(simtests): build/sim/%: $(T)/obj/tests/sim/%.o $(call objects,$(T),$(simtest_help_c))
+$(units) $(simtests): $(T)/libcubby.a $(mbedtls_test_lib) $(T)/flags
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(link_test)
+
+# ------------------------------------------------------------------- libraries
+
+$(B)/libcubby.a: $(call objects,$(B),$(layers_c) $(port_c) $(posix_c))
+$(T)/libcubby.a: $(call objects,$(T),$(layers_c) $(port_c) $(filter-out src/cubbyd.c,$(cubbyd_c)))
+$(T)/libsim.a: $(call objects,$(T),$(sim_c))
+$(T)/libposix.a: $(call objects,$(T),$(posix_c))
+$(B)/libmbedtls.a: $(patsubst %.c,$(B)/mbedtls/%.o,$(mbedtls_c))
+$(T)/libmbedtls.a: $(patsubst %.c,$(T)/mbedtls/%.o,$(mbedtls_c))
+build/%.a:
+	$(call say,AR,$@)
+	@mkdir -p $(@D) && rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# --------------------------------------------------------------------- objects
+
+# A file beside the objects holds the flags: when they change, all is compiled anew.
+flag_file = @mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
+.PHONY: FORCE
+$(B)/flags: FORCE
+	$(call flag_file,$(CC) $(cubby_flags) $(board_flags) $(CFLAGS) $(BOARD_LDFLAGS) $(LDFLAGS))
+ifneq ($(B),$(T))
+$(T)/flags: FORCE
+	$(call flag_file,$(CC) $(cubby_flags) $(test_flags) $(CFLAGS) $(LDFLAGS))
+endif
+$(B)/mbedtls/flags $(T)/mbedtls/flags: FORCE
+	$(call flag_file,$(CC) $(board_flags) $(CFLAGS) $(mbedtls_dir))
+
+compile = $(Q)$(CC) $(1) -MMD -MP -c -o $@ $<
+
+$(B)/obj/%.o: %.c $(B)/flags | build/include/uthash.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(call compile,$(cubby_flags) $(board_flags) $(CFLAGS))
+
+$(T)/obj/%.o: %.c $(T)/flags | build/include/uthash.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(call compile,$(cubby_flags) $(test_flags) $(CFLAGS))
+
+# Tests may convert numbers as they like.
+$(T)/obj/tests/%.o $(B)/obj/tests/%.o: warnings := -Wall -Wextra
+
+# mbedTLS has its own style: its warnings are not ours.
+$(B)/mbedtls/%.o: $(mbedtls_dir)/library/%.c port/mbedtls_config.h $(B)/mbedtls/flags
+	$(call say,MBEDTLS,$@)
+	$(call compile,-I. $(mbedtls_includes) $(board_flags) $(CFLAGS))
+
+$(T)/mbedtls/%.o: $(mbedtls_dir)/library/%.c port/mbedtls_config.h $(T)/mbedtls/flags
+	$(call say,MBEDTLS,$@)
+	$(call compile,-I. $(mbedtls_includes) $(common) -O1 -DCUBBY_TLS_CLIENT $(CFLAGS))
+
+# A folder of its own, so that a cross compiler sees uthash.h and nothing else of /usr/include.
+build/include/uthash.h:
+	@mkdir -p $(@D)
+	@test -f $(UTHASH)/uthash.h || { echo "$(UTHASH)/uthash.h is missing: run tools/deps build, or set UTHASH=DIR" >&2; exit 1; }
+	$(Q)cp $(UTHASH)/uthash.h $@
+
+-include $(patsubst %.o,%.d,$(call objects,$(B),$(layers_c) $(port_c) $(posix_c) $(cubbyd_c) $(cubby_c) \
+	tests/system/trap_malloc.c $(systest_c)))
+-include $(patsubst %.o,%.d,$(call objects,$(T),$(layers_c) $(port_c) $(posix_c) $(sim_c) $(cubbyd_c) \
+	$(unit_c) $(unit_help_c) $(simtest_c) $(simtest_help_c)))
+
+# ----------------------------------------------------------------------- tests
+
+test: $(units)
+	$(Q)tests/run-unit $(FILTER)
+
+sim: $(simtests)
+	$(Q)tests/run-sim
+
+lint:
+	$(Q)tools/lint
+
+tidy: build/include/uthash.h
+	$(Q)clang-tidy --quiet $(layers_c) $(port_c) $(posix_c) $(sim_c) $(cubbyd_c) $(cubby_c) -- \
+		$(includes) $(mbedtls_includes) -std=c11
+
+bench: all
+	$(Q)tests/run-bench
+
+sizes: all
+	$(Q)tools/sizes $(B) $(STRIP)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
+	install -s --strip-program=$(STRIP) -m 755 $(B)/cubbyd $(DESTDIR)$(PREFIX)/sbin/cubbyd
+	install -s --strip-program=$(STRIP) -m 755 $(B)/cubby $(DESTDIR)$(PREFIX)/bin/cubby
+
+endif
