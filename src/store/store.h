@@ -262,7 +262,7 @@ int store_upload_commit(struct store_upload *up, struct bytes summary, struct st
 /* ---- messages: changing ---- */
 
 /* The most UIDs one call takes; longer work is done in several calls. */
-#define STORE_UIDS 256
+#define STORE_UIDS 128
 
 enum store_flag_op { STORE_FLAGS_SET, STORE_FLAGS_ADD, STORE_FLAGS_REMOVE };
 struct store_flag_change {
