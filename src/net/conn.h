@@ -36,21 +36,23 @@ enum step {
 enum conn_end {
 	CONN_ENDED,    /* the protocol said STEP_CLOSE */
 	CONN_LOST,     /* the peer closed or reset */
-	CONN_TIMEOUT,  /* the peer took no output, or made no handshake, for too long */
-	CONN_EVICTED,  /* its place was given to another login of the same user */
+	CONN_TIMEOUT,  /* the peer took no output, made no handshake or did not log in for too
+			* long, or held a buffer too long while others waited for one */
+	CONN_EVICTED,  /* its place was given to another login, or conn_close_user */
 	CONN_SHUTDOWN, /* the server stops */
 	CONN_TLS_ERROR
 };
 
 struct protocol {
 	const char *name;   /* "imap", "lmtp": in log lines */
+	const char *busy;   /* sent in clear to whom there is no place for, with its line end; or NULL */
 	/* A connection is there (with implicit TLS: its handshake is done). Returns
 	 * the session, or NULL to refuse: whatever was put into conn_output is sent. */
 	void *(*open)(struct conn *c, void *context);
 	/* Runs the session on. Called after open too, before any input. */
 	enum step (*step)(void *session, struct conn *c);
 	/* The connection goes away for a reason of the server's (CONN_EVICTED,
-	 * CONN_SHUTDOWN): append a last line such as "* BYE ..." where the protocol
+	 * CONN_SHUTDOWN, CONN_TIMEOUT before login): append a last line such as "* BYE ..." where the protocol
 	 * is between two answers. May be NULL. */
 	void (*farewell)(void *session, struct conn *c, enum conn_end why);
 	/* The session is to be forgotten and its memory given back. */
@@ -65,7 +67,8 @@ void conn_consume(struct conn *c, size_t n);
 /* The peer has closed its sending side: no more will come. */
 bool conn_input_ended(const struct conn *c);
 /* This command needs more than CONN_INPUT bytes at once: E_NOMEM when all long
- * buffers are taken. Given back by itself once all input is consumed. */
+ * buffers are taken. Moves the input (ask conn_input again). Given back by
+ * itself once all input is consumed. */
 int conn_want_long(struct conn *c);
 /* True when the input buffer is full: the command is longer than can be held. */
 bool conn_input_full(const struct conn *c);
@@ -109,7 +112,8 @@ int conn_login(struct conn *c, uint32_t user);
 void conn_logout(struct conn *c);
 /* The session is inside IDLE (or not): for the rule above. */
 void conn_idle(struct conn *c, bool idle);
-/* Closes every connection of a user (CONN_EVICTED); the number closed. */
+/* Closes every logged-in connection of a user (CONN_EVICTED), the calling one
+ * included, as soon as the step that calls this returned; the number closed. */
 unsigned conn_close_user(struct conn *any, uint32_t user);
 
 #endif

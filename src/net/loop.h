@@ -19,6 +19,8 @@ struct loop_config {
 	uint32_t write_timeout_s; /* a peer that takes nothing for that long is closed */
 };
 
+/* Arena bytes of a loop, without TLS: that is tls_memory, and tls_init comes
+ * before loop_init. */
 size_t loop_memory(const struct loop_config *config);
 int loop_init(struct loop **l, struct arena *arena, const struct loop_config *config);
 
@@ -40,7 +42,7 @@ struct listener_config {
 	enum listen_tls tls;
 	bool delivery;         /* uses delivery places */
 	const char *group;     /* of a unix socket, or NULL */
-	const struct network *from; /* who may connect; others are closed and counted */
+	const struct network *from; /* who may connect; others are closed and counted; NULL: anyone */
 	size_t from_n;
 };
 /* Pointers must stay valid. Errors as port_listen, E_LIMIT. */
