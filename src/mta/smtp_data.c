@@ -78,7 +78,9 @@ int smtp_data(struct smtp_session *s, struct bytes args)
 		smtp_reply(s, 503, "5.5.1", s->mail ? "No recipient was taken" : "Say MAIL first");
 		return E_STATE;
 	}
-	err = arrival_begin(s->service->config.arrivals, s->declared, false, &s->arrival);
+	/* SIZE= is an estimate (RFC 1870 section 5), and the trace fields come on
+	 * top: the size is not known here. */
+	err = arrival_begin(s->service->config.arrivals, 0, false, &s->arrival);
 	if (err == E_AGAIN || err == E_NOMEM)
 		err = wait_for_place(s);
 	if (err == E_AGAIN)
