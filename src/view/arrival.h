@@ -7,20 +7,27 @@
 #include "store/store.h"
 
 struct arrivals;
+/* at_once: how many messages may arrive at the same time; the store's `uploads`
+ * bounds it as well. The space in which they are read is there once. */
 size_t arrivals_memory(uint32_t at_once);
 int arrivals_init(struct arrivals **a, struct arena *arena, struct store *st, uint32_t at_once);
 
 struct arrival;
 /* size 0: not known yet. crlf: bare LF becomes CRLF on the way (import and
- * deliver; APPEND and LMTP keep the bytes that came). Errors as
- * store_upload_begin. */
+ * deliver; APPEND and LMTP keep the bytes that came). E_AGAIN when all places
+ * are taken; other errors as store_upload_begin. */
 int arrival_begin(struct arrivals *a, uint64_t size, bool crlf, struct arrival **arrival);
+/* Errors as store_upload_write: abort it. */
 int arrival_write(struct arrival *r, const void *data, size_t len);
+/* Bytes the message has so far, as it is stored. */
 uint64_t arrival_size(const struct arrival *r);
 /* Ends it: reads the message (E_AGAIN: call again in a later turn), commits to
- * the targets. After OK wait for the ticket; the arrival is gone. After any
- * error but E_AGAIN call arrival_abort. */
+ * the targets. At most LIMIT_SLICE_BYTES are read in a call, so a message up to
+ * that size needs one. One message is read at a time; while it is, the others
+ * have E_AGAIN: go on calling until it is over, or abort. After OK wait for the
+ * ticket; the arrival is gone. After any error but E_AGAIN call arrival_abort. */
 int arrival_commit(struct arrival *r, struct store_target *targets, size_t n, store_ticket *ticket);
+/* At any time before arrival_commit gave OK; NULL is fine. */
 void arrival_abort(struct arrival *r);
 
 #endif
