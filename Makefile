@@ -6,7 +6,8 @@
 #   make check               set up everything, build, run lint and all tests
 #   make test                unit tests only (FILTER=word: those whose name has it)
 #   make sim                 simulation tests only
-#   make lint, make tidy     layers, format, function length; clang-tidy
+#   make lint                layers, format, function length and so on
+#   make format, make tidy   clang-format over our files; clang-tidy
 #   make bench, make sizes   speed; bytes of code by layer
 #   make install             to $(DESTDIR)$(PREFIX)
 #   make clean
@@ -40,14 +41,14 @@ tool = $(shell $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error $(1) failed))
 
 # These goals only call scripts or make again: nothing may be fetched or asked
 # of a compiler before their set-up has run.
-early := check run clean help
+early := check run clean help lint format
 late := $(filter-out $(early),$(or $(MAKECMDGOALS),all))
 
-.PHONY: all check run test sim lint tidy bench sizes install clean help test-programs
+.PHONY: all check run test sim lint format tidy bench sizes install clean help test-programs
 all:
 
 help:
-	@sed -n '3,24s/^# \{0,1\}//p' Makefile
+	@sed -n '3,25s/^# \{0,1\}//p' Makefile
 
 # ---------------------------------------------------------------- set-up first
 
@@ -61,6 +62,12 @@ run:
 	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)tools/demo
 
+lint:
+	$(Q)tools/lint
+
+format:
+	$(Q)tools/format
+
 clean:
 	rm -rf build
 
@@ -69,7 +76,7 @@ ifneq ($(late),)
 # ---------------------------------------------------------------- board, flags
 
 ifeq ($(wildcard board/$(BOARD)/board.mk),)
-$(error There is no board/$(BOARD)/board.mk; the boards are: $(patsubst board/%/board.mk,%,$(wildcard board/*/board.mk)))
+$(error There is no board/$(BOARD)/board.mk; there are: $(patsubst board/%/board.mk,%,$(wildcard board/*/board.mk)))
 endif
 include board/$(BOARD)/board.mk
 
@@ -82,8 +89,8 @@ warnings := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wvla -Wformat=2 -Wstric
 common := -std=c11 -g -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
 cubby_flags = $(includes) $(mbedtls_includes) $(common) $(warnings) $(WERROR)
 board_flags = $(common) $(BOARD_CFLAGS)
-test_flags := $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O2) \
-	-DCUBBY_TLS_CLIENT -Wno-maybe-uninitialized
+sanitize := $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O2)
+test_flags := $(sanitize) -DCUBBY_TLS_CLIENT -Wno-maybe-uninitialized
 link_flags := -Wl,--gc-sections
 
 # --------------------------------------------------------------------- mbedTLS
@@ -111,7 +118,7 @@ mbedtls_c := $(if $(mbedtls_dir),$(notdir $(wildcard $(mbedtls_dir)/library/*.c)
 layers_c := $(wildcard src/*/*.c)
 posix_c := $(wildcard port/posix/*.c)
 sim_c := $(wildcard port/sim/*.c)
-port_c := $(if $(filter system,$(MBEDTLS)),$(filter-out port/mbedtls_clock.c,$(wildcard port/*.c)),$(wildcard port/*.c))
+port_c := $(filter-out $(if $(filter system,$(MBEDTLS)),port/mbedtls_clock.c),$(wildcard port/*.c))
 cubbyd_c := $(wildcard src/*.c)
 cubby_c := $(wildcard tools/cubby.c tools/cubby_*.c)
 unit_c := $(wildcard tests/unit/test_*.c)
@@ -134,9 +141,10 @@ all: $(or $(strip $(programs)),$(B)/libcubby.a $(filter %.a,$(mbedtls_lib)))
 test-programs: $(trap) $(units) $(simtests) $(systests)
 
 # A group, because the libraries need each other: mbedTLS asks us for time and entropy.
-link = $(Q)$(CC) $(2) $(link_flags) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) $(filter -l%,$(1)) -Wl,--end-group
-link_board = $(call link,$(mbedtls_lib),$(BOARD_CFLAGS) $(CFLAGS) $(BOARD_LDFLAGS) $(LDFLAGS))
-link_test = $(call link,$(mbedtls_lib),$(test_flags) $(CFLAGS) $(LDFLAGS))
+libraries = -Wl,--start-group $(filter %.a,$^) $(filter -l%,$(mbedtls_lib)) -Wl,--end-group
+link = $(Q)$(CC) $(1) $(CFLAGS) $(link_flags) -o $@ $(filter %.o,$^) $(libraries) $(LDFLAGS)
+link_board = $(call link,$(BOARD_CFLAGS) $(BOARD_LDFLAGS))
+link_test = $(call link,$(test_flags))
 
 $(B)/cubbyd: $(call objects,$(B),$(cubbyd_c))
 $(B)/cubby: $(call objects,$(B),$(cubby_c) $(filter-out src/cubbyd.c,$(cubbyd_c)))
@@ -179,7 +187,7 @@ build/%.a:
 # --------------------------------------------------------------------- objects
 
 # A file beside the objects holds the flags: when they change, all is compiled anew.
-flag_file = @mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
+flag_file = @mkdir -p $(@D); f='$(subst ','\'',$(1))'; [ "$$f" = "$$(cat $@ 2>/dev/null)" ] || echo "$$f" >$@
 .PHONY: FORCE
 $(B)/flags: FORCE
 	$(call flag_file,$(CC) $(cubby_flags) $(board_flags) $(CFLAGS) $(BOARD_LDFLAGS) $(LDFLAGS))
@@ -217,8 +225,7 @@ $(T)/mbedtls/%.o: $(mbedtls_dir)/library/%.c port/mbedtls_config.h $(T)/mbedtls/
 # A folder of its own, so that a cross compiler sees uthash.h and nothing else of /usr/include.
 build/include/uthash.h:
 	@mkdir -p $(@D)
-	@test -f $(UTHASH)/uthash.h || { echo "$(UTHASH)/uthash.h is missing: run tools/deps build, or set UTHASH=DIR" >&2; exit 1; }
-	$(Q)cp $(UTHASH)/uthash.h $@
+	$(Q)cp $(UTHASH)/uthash.h $@ || { echo "run tools/deps build, or set UTHASH=DIR" >&2; exit 1; }
 
 -include $(patsubst %.o,%.d,$(call objects,$(B),$(layers_c) $(port_c) $(posix_c) $(cubbyd_c) $(cubby_c) \
 	tests/system/trap_malloc.c $(systest_c)))
@@ -232,9 +239,6 @@ test: $(units)
 
 sim: $(simtests)
 	$(Q)tests/run-sim
-
-lint:
-	$(Q)tools/lint
 
 tidy: build/include/uthash.h
 	$(Q)clang-tidy --quiet $(layers_c) $(port_c) $(posix_c) $(sim_c) $(cubbyd_c) $(cubby_c) -- \

@@ -48,7 +48,7 @@ private_apt_update()
 # TYPE is deb or deb-src, OPTION is for sources.list ("arch=mipsel").
 private_apt_open()
 {
-	mirror=$(private_apt_mirror) || fail "this machine has no apt, or its apt no component 'main' to derive a mirror from"
+	mirror=$(private_apt_mirror) || fail "no apt here, or it has no component 'main' to derive a mirror from"
 	[ -f "$keyring" ] || newer_keyring || fail "no keyring of the Debian archive: install debian-archive-keyring"
 	private_apt_update "$1" "$2" "${3:-}" "$mirror" && return
 	echo "trying again with the newest keyring of this machine's archive" >&2
