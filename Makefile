@@ -78,6 +78,11 @@ ifneq ($(late),)
 ifeq ($(wildcard board/$(BOARD)/board.mk),)
 $(error There is no board/$(BOARD)/board.mk; there are: $(patsubst board/%/board.mk,%,$(wildcard board/*/board.mk)))
 endif
+ifneq ($(BOARD),host)
+ifneq ($(filter test sim test-programs,$(late)),)
+$(error The tests are built for this machine: leave out BOARD=$(BOARD))
+endif
+endif
 include board/$(BOARD)/board.mk
 
 B := build$(if $(filter-out host,$(BOARD)),/$(BOARD))
@@ -87,10 +92,10 @@ T := build/$(if $(SANITIZE),asan,plain)
 includes := -Isrc -I. -isystem build/include
 warnings := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 common := -std=c11 -g -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
-cubby_flags = $(includes) $(mbedtls_includes) $(common) $(warnings) $(WERROR)
+cubby_flags = $(includes) $(mbedtls_includes) $(warnings) $(WERROR)
 board_flags = $(common) $(BOARD_CFLAGS)
 sanitize := $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O2)
-test_flags := $(sanitize) -DCUBBY_TLS_CLIENT -Wno-maybe-uninitialized
+test_flags := $(common) $(sanitize) -DCUBBY_TLS_CLIENT -Wno-maybe-uninitialized
 link_flags := -Wl,--gc-sections
 
 # --------------------------------------------------------------------- mbedTLS
@@ -119,6 +124,7 @@ layers_c := $(wildcard src/*/*.c)
 posix_c := $(wildcard port/posix/*.c)
 sim_c := $(wildcard port/sim/*.c)
 port_c := $(filter-out $(if $(filter system,$(MBEDTLS)),port/mbedtls_clock.c),$(wildcard port/*.c))
+board_c := $(wildcard board/$(BOARD)/*.c)
 cubbyd_c := $(wildcard src/*.c)
 cubby_c := $(wildcard tools/cubby.c tools/cubby_*.c)
 unit_c := $(wildcard tests/unit/test_*.c)
@@ -146,8 +152,8 @@ link = $(Q)$(CC) $(1) $(CFLAGS) $(link_flags) -o $@ $(filter %.o,$^) $(libraries
 link_board = $(call link,$(BOARD_CFLAGS) $(BOARD_LDFLAGS))
 link_test = $(call link,$(test_flags))
 
-$(B)/cubbyd: $(call objects,$(B),$(cubbyd_c))
-$(B)/cubby: $(call objects,$(B),$(cubby_c) $(filter-out src/cubbyd.c,$(cubbyd_c)))
+$(B)/cubbyd: $(call objects,$(B),$(cubbyd_c) $(board_c))
+$(B)/cubby: $(call objects,$(B),$(cubby_c) $(filter-out src/cubbyd.c,$(cubbyd_c)) $(board_c))
 $(B)/cubbyd $(B)/cubby: $(B)/libcubby.a $(filter %.a,$(mbedtls_lib)) $(B)/flags
 	$(call say,LINK,$@)
 	$(link_board)
@@ -213,6 +219,9 @@ $(T)/obj/%.o: %.c $(T)/flags | build/include/uthash.h
 # Tests may convert numbers as they like.
 $(T)/obj/tests/%.o $(B)/obj/tests/%.o: warnings := -Wall -Wextra
 
+# A board's own files take the place of parts of libc. The compiler must not know them for what they are.
+$(call objects,$(B),$(board_c)): BOARD_CFLAGS += -fno-lto -fno-builtin
+
 # mbedTLS has its own style: its warnings are not ours.
 $(B)/mbedtls/%.o: $(mbedtls_dir)/library/%.c port/mbedtls_config.h $(B)/mbedtls/flags
 	$(call say,MBEDTLS,$@)
@@ -228,7 +237,7 @@ build/include/uthash.h:
 	$(Q)cp $(UTHASH)/uthash.h $@ || { echo "run tools/deps build, or set UTHASH=DIR" >&2; exit 1; }
 
 -include $(patsubst %.o,%.d,$(call objects,$(B),$(layers_c) $(port_c) $(posix_c) $(cubbyd_c) $(cubby_c) \
-	tests/system/trap_malloc.c $(systest_c)))
+	$(board_c) tests/system/trap_malloc.c $(systest_c)))
 -include $(patsubst %.o,%.d,$(call objects,$(T),$(layers_c) $(port_c) $(posix_c) $(sim_c) $(cubbyd_c) \
 	$(unit_c) $(unit_help_c) $(simtest_c) $(simtest_help_c)))
 
