@@ -27,7 +27,7 @@ int board_vsnprintf(char *restrict to, size_t cap, const char *restrict format, 
 			int t_na = board_snprintf(t_a, t_cap, format, __VA_ARGS__); \
 			int t_nb = snprintf(t_b, t_cap, format, __VA_ARGS__); \
 			if (t_na != t_nb || memcmp(t_a, t_b, sizeof t_a) != 0) \
-				T_FAIL("\"%s\" with room for %zu: %d \"%.40s\", libc %d \"%.40s\"", format, t_cap, t_na, \
+				T_FAIL("\"%s\" with room for %zu: %d \"%.40s\", not %d \"%.40s\"", format, t_cap, t_na, \
 					t_cap ? t_a : "", t_nb, t_cap ? t_b : ""); \
 		} \
 	} while (0)
@@ -48,7 +48,8 @@ static void mix(char *format, unsigned flags, const char *width, const char *pre
 T_TEST(integers)
 {
 	static const int values[] = { 0, 1, -1, 7, 8, 255, 65536, -100000, INT_MAX, INT_MIN };
-	static const char *const widths[] = { "", "1", "6", "14" }, *const precisions[] = { "", ".", ".0", ".3", ".12" };
+	static const char *const widths[] = { "", "1", "6", "14" };
+	static const char *const precisions[] = { "", ".", ".0", ".3", ".12" };
 	static const char *const kinds[] = { "d", "i", "u", "x", "X", "o", "hd", "hhd", "hu", "hhx" };
 	char format[40];
 
