@@ -32,17 +32,22 @@
  * the last address that fits; SUMMARY_CUT is set. */
 #define SUMMARY_VALUE_MAX 8192
 
-/* Bytes looked at of one Content-Type or Content-Disposition field. Later
- * parameters are dropped; SUMMARY_CUT is set. */
+/* Bytes looked at of one Content-Type, Content-Disposition or
+ * Content-Transfer-Encoding field. Later parameters are dropped; SUMMARY_CUT is
+ * set. At most MIME_PARAMS_MAX parameters of each are kept. */
 #define SUMMARY_MIME_VALUE_MAX 3072
 
-/* Parameters kept of one field; beyond it the rest is dropped and SUMMARY_CUT
- * set. Bounds the joining of RFC 2231 pieces. */
-#define SUMMARY_PARAMS_MAX 64
+/* How often a field may come again in one header and still be taken into
+ * account; beyond it SUMMARY_CUT is set. Bounds the joining. */
+#define SUMMARY_REPEATS_MAX 16
 
-/* Bytes of the output that only part records may use, so that a long envelope
+/* A part is opaque when the summary has less room than this left, bytes. A
+ * value never takes more than half of what is left, so that a long envelope
  * can't make the parts of its message unreachable. */
-#define SUMMARY_PARTS_RESERVE 8192
+#define SUMMARY_ROOM_MIN 512
+
+/* Bytes of a boundary that are compared; RFC 2046 section 5.1.1 allows 70. */
+#define SUMMARY_BOUNDARY_MAX 80
 
 /* Flags of a whole summary. */
 enum {
@@ -57,8 +62,8 @@ enum {
 /* Header values that are kept. Those up to REFERENCES belong to the header of
  * a message; the others to any part's MIME header. A field that is absent is
  * {NULL, 0}; one that is there but empty has data and len 0. When a header has
- * the same field several times, addresses are joined with ", " and of all
- * other fields the first one counts. */
+ * the same field several times, addresses are joined with ", ", of the other
+ * envelope fields the last one counts, of all others the first. */
 enum summary_field {
 	SUMMARY_DATE, /* raw values: unfolded, trimmed, otherwise as they came */
 	SUMMARY_SUBJECT,
@@ -75,54 +80,60 @@ enum summary_field {
 	SUMMARY_SUBTYPE,
 	SUMMARY_ID,          /* Content-ID, raw */
 	SUMMARY_DESCRIPTION, /* Content-Description, raw */
-	SUMMARY_ENCODING,    /* Content-Transfer-Encoding, its word only */
+	SUMMARY_ENCODING,    /* Content-Transfer-Encoding; absent when it is not a single word */
 	SUMMARY_MD5,
 	SUMMARY_DISPOSITION, /* its word only */
 	SUMMARY_LANGUAGE,    /* raw */
-	SUMMARY_LOCATION,    /* raw, blanks of folding removed */
+	SUMMARY_LOCATION,    /* raw */
 	SUMMARY_FIELDS
 };
 
 /* ------------------------------------------------------------------ parser */
 
+/* An open part, from the message down to the part being read. */
 struct summary_level {
 	uint16_t part;         /* its record's offset in the output */
 	uint16_t last_child;   /* offset of its last child, 0 for none */
-	uint16_t boundary;     /* offset of the boundary parameter in the output */
-	uint16_t boundary_len; /* 0: not a multipart that can be split */
-	uint32_t lines;        /* lines of the message before its body */
+	uint16_t boundary;     /* offset of the boundary in the output */
+	uint16_t boundary_len; /* 0: nothing splits its body */
 };
 
 /* All of the parser's memory besides the output. Fixed size; nothing to free. */
 struct summary_parser {
 	uint8_t *out;
-	size_t cap, len;
-	uint64_t pos;        /* bytes taken so far */
-	uint32_t lines;      /* line ends seen so far */
-	uint32_t line_start; /* offset of the current line */
-	uint8_t eol;         /* length of the line end before it: 0, 1, 2 */
+	uint32_t cap, len;
+	uint32_t pos;          /* bytes taken so far */
+	uint32_t lines;        /* line ends seen so far */
+	uint32_t line_start;   /* offset of the current line */
+	uint8_t eol;           /* length of the line end before it: 0, 1 or 2 */
 	uint8_t state;
-	uint8_t flags;
-	bool cr;             /* the last byte taken was CR */
-	bool skip_line;      /* body: the rest of this line can't be a boundary */
+	uint8_t flags;         /* of the summary */
+	uint8_t repeats;       /* in this header */
+	bool cr;               /* the byte before pos is CR */
+	bool cr_waits;         /* and is part of a value unless LF follows */
+	bool in_header;        /* of the part on top of the stack */
+	bool mime;             /* the header has a MIME-Version or a Content-Type */
+	bool cut;              /* the value did not fit */
+	bool splits;           /* some open part has a boundary */
+	uint8_t field;         /* the field being read */
+	uint8_t depth;         /* levels in use; 1 is the message itself */
 	uint16_t parts;
-	uint16_t depth;      /* levels in use; 1 is the message itself */
-	uint16_t value_at;   /* header: where the field's value grows in the output */
-	uint16_t line_len;   /* bytes of the current line in `line` */
-	uint8_t field;       /* header: which field is being read */
-	bool cut;            /* header: its value did not fit */
-	uint32_t seen;       /* header: fields of this part that were there already */
-	uint32_t line_total; /* header: bytes of the current field's line seen so far */
+	uint16_t value;        /* offset of the value that grows in the output */
+	uint16_t limit;        /* bytes it may have */
+	uint16_t line_len;     /* bytes in `line` */
+	uint32_t seen;         /* fields of this header, one bit each */
 	struct summary_level level[SUMMARY_DEPTH_MAX];
-	uint8_t line[SUMMARY_MIME_VALUE_MAX]; /* start of a body line, or a MIME field's value */
+	/* The start of a line while nobody knows what it is, or a MIME value. */
+	uint8_t line[SUMMARY_MIME_VALUE_MAX];
 };
 
 /* Starts a message. `out` is space for the summary, `cap` its bytes (at least
  * 1024; more than LIMIT_SUMMARY is not used); both must stay until the end. */
 void summary_begin(struct summary_parser *p, void *out, size_t cap);
 /* Takes the next bytes. How a message is cut into pieces never changes the
- * result. Time is linear in len times the depth of the tree, at most. At most
- * LIMIT_MESSAGE bytes may be pushed in all; the rest is ignored. */
+ * result. Time is linear in len; only lines that start with two hyphens cost
+ * as many comparisons as parts are open. What is beyond LIMIT_MESSAGE bytes in
+ * all is ignored. */
 void summary_push(struct summary_parser *p, const void *data, size_t len);
 /* Ends the message and returns the summary within `out`. It always succeeds:
  * what could not be understood is plain text or opaque. */
@@ -146,10 +157,11 @@ struct summary {
 typedef uint16_t summary_ref;
 
 enum summary_kind {
-	SUMMARY_LEAF,      /* neither of the others, its body is opaque */
+	SUMMARY_LEAF,      /* neither of the others, its body is opaque; a multipart or message/rfc822 that was
+	                    * not taken apart (too deep, or base64) is one as well */
 	SUMMARY_TEXT,      /* text of any subtype */
 	SUMMARY_MULTIPART, /* has children, perhaps none */
-	SUMMARY_MESSAGE    /* message/rfc822 (message/global too) with one child */
+	SUMMARY_MESSAGE    /* message/rfc822 with one child */
 };
 
 struct summary_part {
