@@ -163,12 +163,12 @@ build/test/cubbyd: $(call objects,$(B),$(cubbyd_c) tests/system/trap_malloc.c)
 build/test/cubbyd $(systests): $(B)/libcubby.a $(filter %.a,$(mbedtls_lib)) $(B)/flags
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(link_board)
+	$(call link,$(BOARD_CFLAGS) $(BOARD_LDFLAGS) -rdynamic)
 $(systests): build/test/%: $(B)/obj/tests/system/%.o
 
 # Unit tests run on the simulated port; those of the real one are test_posix_*.
 posix_units := $(filter build/unit/test_posix_%,$(units))
-$(units): build/unit/%: $(T)/obj/tests/unit/%.o $(call objects,$(T),$(unit_help_c))
+$(units): build/unit/%: $(T)/obj/tests/unit/%.o $(if $(unit_help_c),$(T)/libunit.a)
 $(posix_units): $(T)/libposix.a
 $(filter-out $(posix_units),$(units)) $(simtests): $(T)/libsim.a
 $(simtests): build/sim/%: $(T)/obj/tests/sim/%.o $(call objects,$(T),$(simtest_help_c))
@@ -181,6 +181,7 @@ $(units) $(simtests): $(T)/libcubby.a $(mbedtls_test_lib) $(T)/flags
 
 $(B)/libcubby.a: $(call objects,$(B),$(layers_c) $(port_c) $(posix_c))
 $(T)/libcubby.a: $(call objects,$(T),$(layers_c) $(port_c) $(filter-out src/cubbyd.c,$(cubbyd_c)))
+$(T)/libunit.a: $(call objects,$(T),$(unit_help_c))
 $(T)/libsim.a: $(call objects,$(T),$(sim_c))
 $(T)/libposix.a: $(call objects,$(T),$(posix_c))
 $(B)/libmbedtls.a: $(patsubst %.c,$(B)/mbedtls/%.o,$(mbedtls_c))
@@ -250,6 +251,7 @@ sim: $(simtests)
 	$(Q)tests/run-sim
 
 tidy: build/include/uthash.h
+	$(Q)tools/deps tidy
 	$(Q)clang-tidy --quiet $(layers_c) $(port_c) $(posix_c) $(sim_c) $(cubbyd_c) $(cubby_c) -- \
 		$(includes) $(mbedtls_includes) -std=c11
 

@@ -27,7 +27,7 @@ int board_vsnprintf(char *restrict to, size_t cap, const char *restrict format, 
 			int t_na = board_snprintf(t_a, t_cap, format, __VA_ARGS__); \
 			int t_nb = snprintf(t_b, t_cap, format, __VA_ARGS__); \
 			if (t_na != t_nb || memcmp(t_a, t_b, sizeof t_a) != 0) \
-				T_FAIL("\"%s\" with room for %zu: %d \"%.40s\", not %d \"%.40s\"", format, t_cap, t_na, \
+				T_FAIL("\"%s\" in %zu: %d \"%.40s\", libc %d \"%.40s\"", format, t_cap, t_na, \
 					t_cap ? t_a : "", t_nb, t_cap ? t_b : ""); \
 		} \
 	} while (0)
