@@ -23,7 +23,7 @@
  * OR chains over some 170 Message-IDs; beyond it E_LIMIT. */
 #define SEARCH_NODES 512
 
-/* Nodes are lent in blocks, so that the usual short program costs 1 KiB. */
+/* Nodes are lent in blocks, so that the usual short program costs little. */
 #define SEARCH_BLOCK_NODES 32
 
 struct searches; /* pools and the work space that all searches share */
@@ -97,7 +97,8 @@ enum search_key {
  * After an error only search_close is right. */
 int search_key(struct search *q, enum search_key key);
 /* Text in UTF-8, at most TEXTMATCH_NEEDLE_MAX bytes once folded; an empty one
- * is in every message (of a header key: in every message that has the field). */
+ * is in every message (of a header key: in every message that has the field). Of
+ * a header field the first SUMMARY_VALUE_MAX bytes (mail/summary.h) count. */
 int search_text(struct search *q, enum search_key key, struct bytes text);
 int search_header(struct search *q, struct bytes field, struct bytes text);
 int search_day(struct search *q, enum search_key key, int64_t day);
@@ -124,7 +125,8 @@ struct search_hit {
  * Messages that go away meanwhile are passed over; ones that come meanwhile are
  * not looked at: it ends at the view's UIDNEXT of its first step. Do not tell
  * the session of expunges while a search by numbers runs (RFC 3501 7.4.1);
- * numbers are right at the moment they are given out. */
+ * numbers are right at the moment they are given out. E_IO, E_DAMAGED: the
+ * mailbox itself can't be read; E_STATE: search_ready was not called. */
 int search_next(struct search *q, struct search_hit *hit);
 /* Messages so far whose text was needed but could not be read (damage, I/O
  * errors); they do not match. */
