@@ -91,11 +91,12 @@ T := build/$(if $(SANITIZE),asan,plain)
 
 includes := -Isrc -I. -isystem build/include
 warnings := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
-common := -std=c11 -g -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
+standard := -std=c11
+common = $(standard) -g -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
 cubby_flags = $(includes) $(mbedtls_includes) $(warnings) $(WERROR)
 board_flags = $(common) $(BOARD_CFLAGS)
 sanitize := $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O2)
-test_flags := $(common) $(sanitize) -DCUBBY_TLS_CLIENT -Wno-maybe-uninitialized
+test_flags = $(common) $(sanitize) -DCUBBY_TLS_CLIENT -Wno-maybe-uninitialized
 link_flags := -Wl,--gc-sections
 
 # --------------------------------------------------------------------- mbedTLS
@@ -217,8 +218,9 @@ $(T)/obj/%.o: %.c $(T)/flags | build/include/uthash.h
 	@mkdir -p $(@D)
 	$(call compile,$(cubby_flags) $(test_flags) $(CFLAGS))
 
-# Tests may convert numbers as they like.
+# Tests may convert numbers as they like, and use all of libc.
 $(T)/obj/tests/%.o $(B)/obj/tests/%.o: warnings := -Wall -Wextra
+$(T)/obj/tests/%.o $(B)/obj/tests/%.o: standard := -std=gnu11
 
 # A board's own files take the place of parts of libc. The compiler must not know them for what they are.
 $(call objects,$(B),$(board_c)): BOARD_CFLAGS += -fno-lto -fno-builtin
