@@ -483,6 +483,22 @@ static void disposition_param(struct render *r)
 	}
 }
 
+/* Without the blanks and comments that it starts with. */
+static struct bytes skip_comments(struct bytes b)
+{
+	int depth = 0;
+
+	for (; b.len; b.data++, b.len--) {
+		if (b.data[0] == '(')
+			depth++;
+		else if (b.data[0] == ')' && depth)
+			depth--;
+		else if (!depth && !text_is(b.data[0], TEXT_SPACE | TEXT_CTL))
+			break;
+	}
+	return b;
+}
+
 /* Tags with commas between them (RFC 3282 section 2). */
 static void language(struct render *r)
 {
@@ -494,7 +510,7 @@ static void language(struct render *r)
 	for (;;) {
 		size_t len = 0;
 
-		rest = text_trim(rest);
+		rest = skip_comments(rest);
 		while (len < rest.len && text_is(rest.data[len], TEXT_MIME_TOKEN | TEXT_8BIT))
 			len++;
 		if (len == 0)
@@ -502,7 +518,7 @@ static void language(struct render *r)
 		put(r, n ? " " : " (", n ? 1 : 2);
 		n++;
 		put_string(r, bytes_part(rest, 0, len), false);
-		rest = text_trim(bytes_part(rest, len, rest.len));
+		rest = skip_comments(bytes_part(rest, len, rest.len));
 		if (rest.len == 0 || rest.data[0] != ',')
 			break;
 		rest = bytes_part(rest, 1, rest.len);

@@ -248,9 +248,11 @@ unsigned mime_param_put(const struct mime_value *m, unsigned first, struct buf *
 	const struct mime_param *p = &m->param[first];
 	size_t start = out->len;
 	unsigned next = first + 1;
-	bool extended = p->extended, whole = p->index == 0;
+	bool extended = p->extended, whole = true;
 
 	if (p->piece) {
+		/* Behind a piece of the same name it is one of a broken row. */
+		whole = p->index == 0 && (first == 0 || !p[-1].piece || compare_names(m, p, &p[-1]) != 0);
 		for (; next < m->n && compare_names(m, p, &m->param[next]) == 0; next++) {
 			extended = extended || m->param[next].extended;
 			whole = whole && m->param[next].index == next - first;

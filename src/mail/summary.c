@@ -166,17 +166,37 @@ static int find_boundary(const struct summary_parser *p, struct bytes line)
 	return best;
 }
 
+/* A boundary follows a header's blank line at once: that line end is the
+ * boundary's, so the header ends before it, at `end`. */
+static void shorten_header(struct summary_parser *p, unsigned level, uint32_t end, uint32_t lines)
+{
+	uint8_t *r = record(p, level);
+
+	put32(r + PART_HEADER_LEN, end - get32(r + PART_HEADER));
+	put32(r + PART_HEADER_LINES, get32(r + PART_HEADER_LINES) - 1);
+	put32(r + PART_BODY_LINES, lines);
+	if (level + 1u < p->depth) { /* the message inside has not begun */
+		put32(record(p, level + 1) + PART_HEADER, end);
+		put32(record(p, level + 1) + PART_HEADER_LINES, lines);
+	}
+}
+
 /* The collected line (its line end not seen yet, or not there) is the boundary
  * of the multipart at `level`. */
 static void at_boundary(struct summary_parser *p, unsigned level, bool closes)
 {
 	const uint8_t *r = record(p, p->depth - 1u);
+	unsigned inner = p->depth - 1u - ((r[PART_FLAGS] & PART_IS_MESSAGE) && p->in_header);
 	uint32_t start = get32(r + PART_HEADER) + (p->in_header ? 0 : get32(r + PART_HEADER_LEN));
 	uint32_t end = p->line_start, lines = p->lines;
 
 	if (end > start && p->eol) {
 		end -= p->eol;
 		lines--;
+	} else if (inner > level && (!p->in_header || inner + 1u < p->depth)) {
+		end -= p->eol;
+		lines--;
+		shorten_header(p, inner, end, lines);
 	}
 	while (p->in_header) /* message/rfc822 opens one more */
 		header_end(p, end, lines);

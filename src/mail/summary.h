@@ -218,7 +218,8 @@ enum summary_section {
 };
 
 /* The part that path names (counted from 1, `levels` numbers); an empty path is
- * the outer message. E_NOENT: there is none. */
+ * the outer message. A single part inside a multipart is its own part 1 too, as
+ * other servers have it. E_NOENT: there is none. */
 int summary_find(const struct summary *s, const uint32_t *path, size_t levels, summary_ref *ref);
 /* The bytes of a section. E_NOENT: no such part, or not one that has this. */
 int summary_section(const struct summary *s, const uint32_t *path, size_t levels, enum summary_section section,

@@ -189,7 +189,7 @@ struct bytes summary_param(const struct summary_part *part, enum summary_field o
 static int numbered(const struct summary *s, uint32_t n, struct summary_part *part)
 {
 	if (part->kind != SUMMARY_MULTIPART) /* it is its own part 1 */
-		return n == 1 && part->message ? OK : E_NOENT;
+		return n == 1 ? OK : E_NOENT;
 	if (n == 0 || part->child == 0)
 		return E_NOENT;
 	summary_part(s, part->child, part);
@@ -210,7 +210,7 @@ int summary_find(const struct summary *s, const uint32_t *path, size_t levels, s
 		if (i > 0) { /* into what the number before named */
 			if (part.kind == SUMMARY_MESSAGE)
 				summary_part(s, part.child, &part);
-			else if (part.kind != SUMMARY_MULTIPART)
+			else if (part.kind != SUMMARY_MULTIPART && (part.message || i + 1 < levels))
 				return E_NOENT;
 		}
 		if (numbered(s, path[i], &part) != OK)

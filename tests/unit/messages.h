@@ -125,6 +125,8 @@ static inline bool messages_canonical(const uint8_t *in, size_t len, FILE *out)
 			if (in[i] >= 0x80 || in[i] < ' ')
 				return false;
 			depth += (in[i] == '(') - (in[i] == ')');
+			if (i && in[i] == '(' && in[i - 1] == ')') /* between two lists the space is left out */
+				fputc(' ', out);
 			fputc(in[i++], out);
 			continue;
 		}
