@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 /* Changes of the clock that are kept of a zone's file, the latest ones. Files
- * of today list at most two a year up to 2037; times before the first kept one
- * take its earlier offset. */
-#define CHANGES_MAX 128
+ * of today have at most 243; of a longer one, times before the first kept
+ * change take the offset before that. */
+#define CHANGES_MAX 256
 
 /* Bytes of a rule, at most; the longest one in use has 43. */
 #define RULE_MAX 80
@@ -367,15 +367,15 @@ bool posix_zone_set(const char *tz)
 	} else {
 		if (*tz == ':')
 			tz++;
-		if (*tz == '/')
-			good = zone_file(tz);
-		else
-			good = zone_text(tz);
+		good = *tz == '/' && zone_file(tz);
+		/* "EST5EDT" is a file and a rule: the file knows the past as well */
 		if (!good && *tz && strlen(tz) + sizeof folder <= sizeof path) {
 			memcpy(path, folder, sizeof folder);
 			memcpy(path + sizeof folder - 1, tz, strlen(tz) + 1);
 			good = zone_file(path);
 		}
+		if (!good)
+			good = zone_text(tz);
 	}
 	zone.loaded = true;
 	return good;
