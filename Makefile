@@ -55,6 +55,7 @@ help:
 check:
 	$(Q)tools/deps check
 	$(Q)$(MAKE) --no-print-directory -j2 all test-programs
+	$(Q)$(MAKE) --no-print-directory -j2 BOARD=mipsel
 	$(Q)tests/run-check
 
 run:
