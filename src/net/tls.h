@@ -27,8 +27,9 @@ int tls_init(struct arena *arena, uint32_t places);
  * connections that are up keep the old ones until they end. After crypto_init.
  * On an error what was loaded before stays, and `reason` says what is wrong in
  * a sentence. E_NOENT, E_ACCESS, E_IO; E_SYNTAX (no such PEM), E_STATE (key and
- * certificate are no pair), E_TOOBIG, E_NOMEM, E_AGAIN (no memory right now, or
- * connections of the load before the last are still up: try again later). */
+ * certificate are no pair), E_TOOBIG, E_NOMEM, E_NOTSUP (no places), E_AGAIN (no
+ * memory or no entropy right now, or handshakes with the certificate before the
+ * last one are under way: try again later). */
 int tls_load(const char *certificate, const char *key, char *reason, size_t cap);
 
 /* A certificate is loaded. */
