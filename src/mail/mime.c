@@ -79,8 +79,8 @@ bool mime_type(struct mime_value *m, struct bytes *type, struct bytes *subtype)
 }
 
 /* At the opening quote: the string without quotes and backslashes, moved
- * together in place. False when it does not end. */
-static bool take_quoted(struct mime_value *m, struct bytes *value)
+ * together in place. One that does not end goes to the end of the text. */
+static void take_quoted(struct mime_value *m, struct bytes *value)
 {
 	size_t start = ++m->at, to = start;
 
@@ -89,8 +89,7 @@ static bool take_quoted(struct mime_value *m, struct bytes *value)
 
 		if (c == '"') {
 			m->at++;
-			*value = bytes_make(m->text + start, to - start);
-			return true;
+			break;
 		}
 		if (c == '\\') {
 			if (++m->at == m->len)
@@ -99,8 +98,7 @@ static bool take_quoted(struct mime_value *m, struct bytes *value)
 		}
 		m->text[to++] = c;
 	}
-	m->at = m->len;
-	return false;
+	*value = bytes_make(m->text + start, to - start);
 }
 
 static bool take_value(struct mime_value *m, struct bytes *value)
@@ -110,8 +108,10 @@ static bool take_value(struct mime_value *m, struct bytes *value)
 	*value = bytes_make(m->text + m->at, 0);
 	if (at_end(m))
 		return true;
-	if (at_byte(m, '"'))
-		return take_quoted(m, value) && skip(m);
+	if (at_byte(m, '"')) {
+		take_quoted(m, value);
+		return skip(m);
+	}
 	if (at_byte(m, '=')) { /* name==?utf-8?B?...?= without its quotes */
 		while (!at_end(m) && !at_byte(m, ';') && !text_is(m->text[m->at], TEXT_SPACE))
 			m->at++;
@@ -147,14 +147,13 @@ static void take_piece(struct mime_value *m, struct mime_param *p)
 	p->name_len = (uint16_t)star;
 }
 
-/* At a semicolon or at garbage before one; false when nothing could be read. */
+/* At a semicolon, or where one should be; false when nothing could be read. */
 static bool take_param(struct mime_value *m, struct mime_param *p)
 {
 	struct bytes name, value;
 
-	if (!at_byte(m, ';'))
-		return false;
-	m->at++;
+	if (at_byte(m, ';'))
+		m->at++;
 	if (!skip(m))
 		return false;
 	name = take_token(m);
