@@ -73,13 +73,14 @@ static void status(struct conn *c)
 
 	tls_status(&t);
 	loop_status(loop, &l);
-	buf_printf(conn_output(c), "{\"tls\": %u, \"heap\": %zu, \"used\": %zu, \"peak\": %zu, \"largest\": %zu, ", t.used,
-		   t.heap, t.heap_used, t.heap_peak, t.heap_largest);
+	buf_printf(conn_output(c), "{\"tls\": %u, \"heap\": %zu, \"used\": %zu, \"peak\": %zu, \"largest\": %zu, ",
+		t.used, t.heap, t.heap_used, t.heap_peak, t.heap_largest);
 	buf_printf(conn_output(c), "\"all\": %zu, \"denied\": %llu, \"logged_in\": %u, \"login\": %u, ", tlsmem_used(),
-		   (unsigned long long)t.denied, l.logged_in, l.login);
-	buf_printf(conn_output(c), "\"handshakes\": %llu, \"failures\": %llu, \"longest_us\": %llu, \"longest\": \"%s\"}\r\n",
-		   (unsigned long long)l.tls_handshakes, (unsigned long long)l.tls_failures,
-		   (unsigned long long)l.longest_turn_us, l.longest_turn ? l.longest_turn : "");
+		(unsigned long long)t.denied, l.logged_in, l.login);
+	buf_printf(conn_output(c),
+		"\"handshakes\": %llu, \"failures\": %llu, \"longest_us\": %llu, \"longest\": \"%s\"}\r\n",
+		(unsigned long long)l.tls_handshakes, (unsigned long long)l.tls_failures,
+		(unsigned long long)l.longest_turn_us, l.longest_turn ? l.longest_turn : "");
 	tlsmem_check();
 }
 
@@ -206,8 +207,12 @@ static int fail(const char *what)
 int main(int argc, char **argv)
 {
 	static const enum listen_tls kinds[] = { LISTEN_STARTTLS, LISTEN_TLS, LISTEN_PLAIN };
-	struct loop_config config = { .delivery_places = 1, .input_buffers = 16, .long_buffers = 2, .output_buffers = 16,
-				      .login_timeout_s = 60, .write_timeout_s = 60 };
+	struct loop_config config = { .delivery_places = 1,
+		.input_buffers = 16,
+		.long_buffers = 2,
+		.output_buffers = 16,
+		.login_timeout_s = 60,
+		.write_timeout_s = 60 };
 	struct arena arena;
 	char reason[300];
 	size_t len;
