@@ -24,7 +24,7 @@ static unsigned log_lost; /* lines that the system's log did not take */
 
 static void log_connect(void)
 {
-	static const struct sockaddr_un where = {.sun_family = AF_UNIX, .sun_path = LOG_SOCKET};
+	static const struct sockaddr_un where = { .sun_family = AF_UNIX, .sun_path = LOG_SOCKET };
 
 	if (log_socket >= 0)
 		close(log_socket);
@@ -54,7 +54,7 @@ static size_t log_head(enum port_level level, char *out, size_t cap)
 
 	posix_civil(wall + port_zone_minutes(wall) * 60, &t);
 	n = snprintf(out, cap, "<%d>%s %2u %02u:%02u:%02u %s[%d]: ", FACILITY_MAIL + (int)level, months[t.month - 1],
-		     t.day, t.second / 3600, t.second / 60 % 60, t.second % 60, log_name, (int)getpid());
+		t.day, t.second / 3600, t.second / 60 % 60, t.second % 60, log_name, (int)getpid());
 	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
 }
 

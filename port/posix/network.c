@@ -125,7 +125,7 @@ static int try_listen_ip(const struct posix_place *p, bool ip6, bool only6)
 	if (ip6)
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only6);
 	if (p->kind == POSIX_AT_INTERFACE &&
-	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, p->interface, (socklen_t)strlen(p->interface)))
+		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, p->interface, (socklen_t)strlen(p->interface)))
 		return close_with(fd, posix_err(errno));
 	set_stream_options(fd);
 	len = fill_ip(p, ip6, &a);
@@ -230,7 +230,7 @@ uint16_t port_listen_port(port_socket listener)
 
 static void peer_of(int fd, const union any_address *a, struct port_address *peer)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const uint8_t *ip6 = (const uint8_t *)&a->ip6.sin6_addr;
 	struct ucred who;
 	socklen_t len = sizeof who;
@@ -377,9 +377,9 @@ int port_wait(struct port_wait *set, size_t n, int timeout_ms)
 		return E_LIMIT;
 	for (size_t i = 0; i < n; i++) {
 		set[i].got = 0;
-		polled[i] = (struct pollfd){.fd = set[i].s, .events = events_of(set[i].want)};
+		polled[i] = (struct pollfd){ .fd = set[i].s, .events = events_of(set[i].want) };
 	}
-	polled[n] = (struct pollfd){.fd = posix_signal_fd(), .events = POLLIN};
+	polled[n] = (struct pollfd){ .fd = posix_signal_fd(), .events = POLLIN };
 	got = poll(polled, (nfds_t)(n + 1), timeout_ms < 0 ? -1 : timeout_ms);
 	if (got < 0)
 		return errno == EINTR || errno == EAGAIN ? 0 : E_IO;

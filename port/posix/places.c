@@ -38,7 +38,7 @@ static int parse_host(const char *host, struct posix_place *p)
 	}
 	/* a wrong IPv4 address is no interface */
 	if (len == 0 || len >= sizeof p->interface || strspn(host, "0123456789.") == len || strchr(host, ':') ||
-	    strchr(host, '/'))
+		strchr(host, '/'))
 		return E_SYNTAX;
 	memcpy(p->interface, host, len + 1);
 	p->kind = POSIX_AT_INTERFACE;

@@ -23,7 +23,7 @@ static void *locked;
 static size_t locked_len;
 
 static volatile sig_atomic_t asked;
-static int signal_pipe[2] = {-1, -1};
+static int signal_pipe[2] = { -1, -1 };
 
 void *port_map(size_t len, bool lock)
 {
@@ -44,7 +44,7 @@ void *port_map(size_t len, bool lock)
 
 static uint64_t clock_us(clockid_t clock)
 {
-	struct timespec t = {0};
+	struct timespec t = { 0 };
 
 	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
@@ -62,7 +62,7 @@ uint64_t port_cpu_us(void)
 
 int64_t port_wall_time(void)
 {
-	struct timespec t = {0};
+	struct timespec t = { 0 };
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec;

@@ -30,7 +30,7 @@ int posix_user(const char *name, uint32_t *uid, uint32_t *gid)
 		id = posix_field(&rest, ':');
 		line = posix_field(&rest, ':');
 		if (strcmp(who, name) != 0 || !id || !line || !posix_number(id, UINT32_MAX - 1, &number) ||
-		    !posix_number(line, UINT32_MAX - 1, &group))
+			!posix_number(line, UINT32_MAX - 1, &group))
 			continue;
 		*uid = (uint32_t)number;
 		*gid = (uint32_t)group;
@@ -125,7 +125,7 @@ int port_drop_privileges(const char *user, const char *dir)
 		if (geteuid() != (uid_t)uid || getuid() != (uid_t)uid)
 			return E_ACCESS;
 	} else if (setgroups(n, groups) || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) ||
-		   setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid)) {
+		setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid)) {
 		return posix_err(errno);
 	}
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

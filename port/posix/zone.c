@@ -121,7 +121,7 @@ static bool rule_month_day(const char **s, int64_t year, int64_t *day)
 	int64_t first, next;
 
 	if (!rule_number(s, 12, &month) || month < 1 || *(*s)++ != '.' || !rule_number(s, 5, &week) || week < 1 ||
-	    *(*s)++ != '.' || !rule_number(s, 6, &weekday))
+		*(*s)++ != '.' || !rule_number(s, 6, &weekday))
 		return false;
 	first = posix_days(year, (unsigned)month, 1);
 	next = month == 12 ? posix_days(year + 1, 1, 1) : posix_days(year, (unsigned)month + 1, 1);
@@ -269,8 +269,8 @@ static bool zone_changes(int fd, int64_t body, const struct zone_counts *c, int6
 		return false;
 	for (int64_t i = skip; i < c->changes; i++) {
 		if (!zone_read(fd, body + i * width, data, (size_t)width) ||
-		    !zone_read(fd, body + c->changes * width + i, &type, 1) ||
-		    !zone_type(fd, types, type, &zone.minutes[zone.count]))
+			!zone_read(fd, body + c->changes * width + i, &type, 1) ||
+			!zone_type(fd, types, type, &zone.minutes[zone.count]))
 			return false;
 		zone.at[zone.count++] = number_of(data, (size_t)width);
 	}

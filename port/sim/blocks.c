@@ -74,7 +74,7 @@ static struct slot *slot_find(const struct blocks *b, uint64_t index)
 
 static void blocks_grow(struct blocks *b)
 {
-	struct blocks bigger = {.cap = b->cap ? b->cap * 2 : 8};
+	struct blocks bigger = { .cap = b->cap ? b->cap * 2 : 8 };
 
 	bigger.slots = sim_take(bigger.cap * sizeof *bigger.slots);
 	for (size_t i = 0; i < bigger.cap; i++)

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct sim_policy sim_keep_all = {.keep = 1, .resizes = 100, .names = 100};
-const struct sim_policy sim_lose_all = {.lose = 1};
+const struct sim_policy sim_keep_all = { .keep = 1, .resizes = 100, .names = 100 };
+const struct sim_policy sim_lose_all = { .lose = 1 };
 const struct sim_policy sim_mixed = {
 	.keep = 4, .lose = 4, .torn = 2, .garbage = 2, .torn_block = true, .grown = 50, .resizes = 50, .names = 50};
 const struct sim_policy sim_torn = {
@@ -39,8 +39,8 @@ static struct {
 
 const char *sim_op_name(enum sim_op op)
 {
-	static const char *const names[SIM_OP_COUNT] = {"none",	  "write",  "sync",  "sync-dir", "create", "rename",
-							"remove", "resize", "mkdir", "read",	 "list",   "open"};
+	static const char *const names[SIM_OP_COUNT] = { "none", "write", "sync", "sync-dir", "create", "rename",
+		"remove", "resize", "mkdir", "read", "list", "open" };
 
 	return op < SIM_OP_COUNT ? names[op] : "?";
 }
@@ -359,7 +359,7 @@ static void resolve(const struct sim_policy *p)
 			names_clear(&n->names[NOW], true);
 			for (size_t i = 0; i < n->names[DURABLE].count; i++)
 				names_set(&n->names[NOW], n->names[DURABLE].list[i].text,
-					  n->names[DURABLE].list[i].node, true);
+					n->names[DURABLE].list[i].node, true);
 		}
 	/* those behind n still have the reference that was added above */
 	for (struct node *n = disk.first, *next; n; n = next) {

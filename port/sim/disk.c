@@ -131,7 +131,7 @@ void names_set(struct names *n, const char *text, struct node *node, bool now)
 			n->list = sim_retake(n->list, n->cap * sizeof *n->list);
 		}
 		memmove(n->list + at + 1, n->list + at, (n->count++ - at) * sizeof *n->list);
-		n->list[at] = (struct name){.text = sim_text(text), .node = node};
+		n->list[at] = (struct name){ .text = sim_text(text), .node = node };
 	} else if (found) {
 		free(n->list[at].text);
 		memmove(n->list + at, n->list + at + 1, (--n->count - at) * sizeof *n->list);

@@ -102,12 +102,12 @@ static int parent_of(const char *path, struct node **dir, char name[256])
 }
 
 /* Changes a name now and remembers that it is not durable. */
-static void change_name(enum name_kind kind, struct node *dir, const char *name, struct node *node,
-			struct node *to_dir, const char *to_name)
+static void change_name(enum name_kind kind, struct node *dir, const char *name, struct node *node, struct node *to_dir,
+	const char *to_name)
 {
 	struct name_change *c = sim_take(sizeof *c), **end = &disk.changes;
 
-	*c = (struct name_change){.kind = kind, .dir = dir, .node = node, .to_dir = to_dir};
+	*c = (struct name_change){ .kind = kind, .dir = dir, .node = node, .to_dir = to_dir };
 	c->name = sim_text(name);
 	c->to_name = to_name ? sim_text(to_name) : NULL;
 	node_ref(dir);
@@ -125,7 +125,7 @@ static struct change *change_data(struct node *n, uint64_t offset, uint64_t len,
 	struct change *c = sim_take(sizeof *c), **end = &n->changes;
 	uint64_t held = n->blocks.held[NOW];
 
-	*c = (struct change){.number = ++counters.changes, .offset = offset, .len = len, .data = data};
+	*c = (struct change){ .number = ++counters.changes, .offset = offset, .len = len, .data = data };
 	while (*end)
 		end = &(*end)->next;
 	*end = c;
@@ -279,7 +279,7 @@ static int write_data(struct handle *h, uint64_t offset, uint8_t *data, size_t l
 
 int port_write(port_file f, uint64_t offset, const void *data, size_t len)
 {
-	struct port_piece piece = {data, len};
+	struct port_piece piece = { data, len };
 
 	return port_write_pieces(f, offset, &piece, 1);
 }
@@ -563,7 +563,7 @@ int port_list(const char *path, bool (*each)(void *context, const char *name), v
 
 int port_fs_info(const char *path, struct port_fs *out)
 {
-	static const char *const names[] = {"sim", "ext4", "f2fs", "ubifs", "jffs2", "tmpfs"};
+	static const char *const names[] = { "sim", "ext4", "f2fs", "ubifs", "jffs2", "tmpfs" };
 	uint64_t gone = disk.used + settings.taken;
 
 	if (!disk_find(path))

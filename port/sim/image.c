@@ -27,7 +27,7 @@ static void copy_names(struct disk *d, const struct disk *from)
 		for (int side = 0; side < 2; side++)
 			for (size_t i = 0; i < n->names[side].count; i++)
 				names_set(&n->copy->names[side], n->names[side].list[i].text,
-					  n->names[side].list[i].node->copy, side == NOW);
+					n->names[side].list[i].node->copy, side == NOW);
 	d->root = from->root->copy;
 }
 

@@ -172,8 +172,9 @@ static long port_of(const char *where)
 static struct listener *listening(uint16_t port, const char *path)
 {
 	for (unsigned i = 0; i < LISTENERS_MAX; i++)
-		if (listeners[i].open && (path ? strcmp(listeners[i].path, path) == 0
-					       : !listeners[i].path[0] && listeners[i].port == port))
+		if (listeners[i].open &&
+			(path ? strcmp(listeners[i].path, path) == 0
+			      : !listeners[i].path[0] && listeners[i].port == port))
 			return &listeners[i];
 	return NULL;
 }
@@ -312,9 +313,11 @@ static uint8_t readiness(const struct port_wait *w)
 	if (at)
 		return at->waiting > 0 ? w->want & PORT_CAN_READ : 0;
 	if (w->s >= FIRST_CLIENT)
-		return (uint8_t)(w->want & ((sim_client_ready(w->s - FIRST_CLIENT) ||
-					     sim_client_closed(w->s - FIRST_CLIENT) ? PORT_CAN_READ : 0) |
-					    PORT_CAN_WRITE));
+		return (uint8_t)(w->want &
+			((sim_client_ready(w->s - FIRST_CLIENT) || sim_client_closed(w->s - FIRST_CLIENT)
+					 ? PORT_CAN_READ
+					 : 0) |
+				PORT_CAN_WRITE));
 	l = link_of(w->s);
 	if (l->reset)
 		return (uint8_t)(PORT_CAN_READ | (w->want & PORT_CAN_WRITE));
@@ -382,7 +385,7 @@ sim_client sim_connect_from(uint16_t port, const struct port_address *from)
 
 sim_client sim_connect(uint16_t port)
 {
-	struct port_address from = {.family = PORT_IP4, .ip = {127, 0, 0, 1}};
+	struct port_address from = { .family = PORT_IP4, .ip = { 127, 0, 0, 1 } };
 
 	from.port = (uint16_t)(49152 + link_count % 16384);
 	return sim_connect_from(port, &from);
@@ -390,7 +393,7 @@ sim_client sim_connect(uint16_t port)
 
 sim_client sim_connect_unix(const char *path, uint32_t uid, uint32_t gid)
 {
-	struct port_address from = {.family = PORT_UNIX, .uid = uid, .gid = gid, .pid = 1};
+	struct port_address from = { .family = PORT_UNIX, .uid = uid, .gid = gid, .pid = 1 };
 
 	return connect_to(listening(0, path), &from);
 }

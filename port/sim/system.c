@@ -114,7 +114,7 @@ void sim_after(uint64_t us, void (*event)(void *context), void *context)
 	if (box.event_count == SIM_EVENTS_MAX)
 		sim_misuse("more than %d events", SIM_EVENTS_MAX);
 	box.events[box.event_count++] =
-		(struct event){.at = box.now + us, .number = box.event_number++, .call = event, .context = context};
+		(struct event){ .at = box.now + us, .number = box.event_number++, .call = event, .context = context };
 }
 
 void sim_on_wait(bool (*move)(void *context), void *context)

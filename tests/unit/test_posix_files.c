@@ -97,7 +97,7 @@ T_TEST(pieces_lie_one_behind_the_other)
 		size_t n = (size_t)(i % 3);
 
 		memset(text[i], 'a' + i % 26, 3);
-		pieces[i] = (struct port_piece){text[i], n};
+		pieces[i] = (struct port_piece){ text[i], n };
 		len += n;
 	}
 	T_EQ(port_write_pieces(f, 7, pieces, 200), OK);
@@ -223,5 +223,5 @@ T_TEST(file_systems_are_told_apart)
 }
 
 T_MAIN(T_RUN(opens_as_asked) T_RUN(reads_and_writes_where_told) T_RUN(pieces_lie_one_behind_the_other)
-       T_RUN(sync_has_a_start_and_a_result) T_RUN(lists_directories_of_any_size) T_RUN(names_change)
-       T_RUN(lock_excludes_handles_and_processes) T_RUN(file_systems_are_told_apart))
+		T_RUN(sync_has_a_start_and_a_result) T_RUN(lists_directories_of_any_size) T_RUN(names_change)
+			T_RUN(lock_excludes_handles_and_processes) T_RUN(file_systems_are_told_apart))

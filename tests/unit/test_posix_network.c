@@ -17,7 +17,7 @@
 /* Waits for one socket: what it got. */
 static uint8_t ready(port_socket s, uint8_t want, int timeout_ms)
 {
-	struct port_wait w = {.s = s, .want = want};
+	struct port_wait w = { .s = s, .want = want };
 
 	return port_wait(&w, 1, timeout_ms) == 1 ? w.got : 0;
 }
@@ -240,7 +240,7 @@ T_TEST(bytes_move_and_streams_end)
 T_TEST(reset_shows_even_when_nothing_is_wanted)
 {
 	port_socket client, s = pair(&client);
-	struct linger now = {.l_onoff = 1, .l_linger = 0};
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
 	char data[16];
 
 	T_OK(setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0);
@@ -278,7 +278,7 @@ T_TEST(stalled_reader_is_bounded)
 T_TEST(closing_does_not_swallow_the_last_words)
 {
 	port_socket client, s = pair(&client);
-	char data[4096] = {0};
+	char data[4096] = { 0 };
 
 	for (int i = 0; i < 8; i++)
 		T_EQ(port_send(client, data, sizeof data), sizeof data);
@@ -297,7 +297,7 @@ T_TEST(waits_for_many_at_once)
 	struct port_wait set[8];
 
 	for (unsigned i = 0; i < 8; i++)
-		set[i] = (struct port_wait){.s = pair(&client[i]), .want = PORT_CAN_READ};
+		set[i] = (struct port_wait){ .s = pair(&client[i]), .want = PORT_CAN_READ };
 	T_EQ(port_wait(set, 8, 0), 0);
 	T_EQ(port_send(client[3], "x", 1), 1);
 	T_EQ(port_send(client[6], "x", 1), 1);
@@ -312,7 +312,8 @@ T_TEST(waits_for_many_at_once)
 }
 
 T_MAIN(T_RUN(places_are_taken_apart) T_RUN(listens_where_told) T_RUN(ip6_listener_serves_ip4_as_such)
-       T_RUN(ip4_and_ip6_listeners_share_a_port) T_RUN(interface_listener_hears_its_interface)
-       T_RUN(unix_socket_has_mode_and_credentials) T_RUN(options_are_inherited) T_RUN(bytes_move_and_streams_end)
-       T_RUN(reset_shows_even_when_nothing_is_wanted) T_RUN(stalled_reader_is_bounded)
-       T_RUN(closing_does_not_swallow_the_last_words) T_RUN(waits_for_many_at_once))
+		T_RUN(ip4_and_ip6_listeners_share_a_port) T_RUN(interface_listener_hears_its_interface)
+			T_RUN(unix_socket_has_mode_and_credentials) T_RUN(options_are_inherited)
+				T_RUN(bytes_move_and_streams_end) T_RUN(reset_shows_even_when_nothing_is_wanted)
+					T_RUN(stalled_reader_is_bounded) T_RUN(closing_does_not_swallow_the_last_words)
+						T_RUN(waits_for_many_at_once))

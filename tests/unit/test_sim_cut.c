@@ -1,9 +1,9 @@
 /* The loop that the simulation tests stand on: a small journal is cut at every
  * operation in turn. An honest one must never lose what it acknowledged, and
  * each of the usual mistakes must be caught. */
+#include "tests/unit/t.h"
 #include "base/err.h"
 #include "port/sim/sim.h"
-#include "tests/unit/t.h"
 
 #define RECORDS 6
 
@@ -30,7 +30,8 @@ static unsigned records_found(void)
 		return 0;
 	for (; n < RECORDS; n++) {
 		record(expected, n);
-		if (port_read(f, mistake == OVERWRITES ? n * 8 : n * 4096, data, 8) != 8 || memcmp(data, expected, 8) != 0)
+		if (port_read(f, mistake == OVERWRITES ? n * 8 : n * 4096, data, 8) != 8 ||
+			memcmp(data, expected, 8) != 0)
 			break;
 	}
 	port_close(f);
@@ -77,8 +78,8 @@ static void replace_file(void *context)
 	moved = true;
 }
 
-static const struct sim_policy *const policies[] = {&sim_keep_all, &sim_lose_all,  &sim_mixed,     &sim_torn,
-						    &sim_garbage,  &sim_reordered, &sim_first_lost};
+static const struct sim_policy *const policies[] = { &sim_keep_all, &sim_lose_all, &sim_mixed, &sim_torn, &sim_garbage,
+	&sim_reordered, &sim_first_lost };
 
 /* Cuts the journal at every operation; how often acknowledged records were lost. */
 static unsigned losses_of_journal(unsigned *cuts, unsigned kinds[SIM_OP_COUNT])
@@ -106,7 +107,7 @@ static unsigned losses_of_journal(unsigned *cuts, unsigned kinds[SIM_OP_COUNT])
 
 T_TEST(honest_journal_loses_nothing)
 {
-	unsigned cuts = 0, kinds[SIM_OP_COUNT] = {0};
+	unsigned cuts = 0, kinds[SIM_OP_COUNT] = { 0 };
 
 	mistake = HONEST;
 	T_EQ(losses_of_journal(&cuts, kinds), 0);
@@ -121,7 +122,7 @@ T_TEST(honest_journal_loses_nothing)
 T_TEST(each_mistake_is_caught)
 {
 	for (mistake = HONEST + 1; mistake < MISTAKES; mistake++) {
-		unsigned cuts = 0, kinds[SIM_OP_COUNT] = {0};
+		unsigned cuts = 0, kinds[SIM_OP_COUNT] = { 0 };
 
 		if (mistake != RENAME_FIRST)
 			T_OK(losses_of_journal(&cuts, kinds) > 0);
@@ -150,7 +151,7 @@ static unsigned losses_of_file(void)
 			sim_power_cut(&sim_mixed);
 			f = port_open("conf", PORT_READ);
 			losses += f < 0 || port_read(f, 0, data, 8) != 4 ||
-				  (strcmp(data, "new!") != 0 && (moved || strcmp(data, "old!") != 0));
+				(strcmp(data, "new!") != 0 && (moved || strcmp(data, "old!") != 0));
 			if (end == SIM_DONE && seed == 19)
 				return losses;
 		}
@@ -254,4 +255,4 @@ T_TEST(recovery_is_cut_as_well)
 }
 
 T_MAIN(T_RUN(honest_journal_loses_nothing) T_RUN(each_mistake_is_caught) T_RUN(file_is_replaced_whole)
-       T_RUN(same_seed_same_end) T_RUN(body_may_pull_its_own_plug) T_RUN(recovery_is_cut_as_well))
+		T_RUN(same_seed_same_end) T_RUN(body_may_pull_its_own_plug) T_RUN(recovery_is_cut_as_well))

@@ -41,7 +41,7 @@ static bool all(const char *data, size_t from, size_t to, char c)
 
 T_TEST(reads_what_was_written)
 {
-	struct port_piece pieces[3] = {{"one", 3}, {"", 0}, {"two", 3}};
+	struct port_piece pieces[3] = { { "one", 3 }, { "", 0 }, { "two", 3 } };
 	char data[32];
 	port_file f;
 
@@ -104,8 +104,8 @@ T_TEST(locks_exclude_and_die_with_the_process)
 
 T_TEST(synced_bytes_survive_every_policy)
 {
-	const struct sim_policy *policies[] = {&sim_keep_all, &sim_lose_all,  &sim_mixed,     &sim_torn,
-					       &sim_garbage,  &sim_reordered, &sim_first_lost};
+	const struct sim_policy *policies[] = { &sim_keep_all, &sim_lose_all, &sim_mixed, &sim_torn, &sim_garbage,
+		&sim_reordered, &sim_first_lost };
 	char data[20000];
 
 	for (unsigned i = 0; i < SEEDS; i++) {
@@ -343,7 +343,7 @@ T_TEST(killed_process_loses_nothing_of_the_kernel)
 
 T_TEST(subsets_try_all_combinations_of_one_moment)
 {
-	struct sim_policy p = {.by_subset = true};
+	struct sim_policy p = { .by_subset = true };
 	struct sim_image *image;
 	unsigned seen = 0;
 	char data[64];
@@ -465,7 +465,7 @@ T_TEST(operations_fail_when_told)
 
 T_TEST(disk_fills)
 {
-	char data[8192] = {0};
+	char data[8192] = { 0 };
 	struct port_fs fs;
 	port_file f, g;
 
@@ -567,13 +567,17 @@ T_TEST(garbage_can_be_an_old_block)
 }
 
 T_MAIN(T_RUN(reads_what_was_written) T_RUN(lists_until_told_to_stop) T_RUN(locks_exclude_and_die_with_the_process)
-       T_RUN(synced_bytes_survive_every_policy) T_RUN(unsynced_write_meets_every_fate)
-       T_RUN(torn_write_harms_only_its_block) T_RUN(later_write_can_stay_without_the_earlier)
-       T_RUN(first_lost_loses_only_the_first) T_RUN(names_need_the_directory_synced)
-       T_RUN(rename_is_all_or_nothing) T_RUN(rename_of_an_unsynced_name_does_not_double_it)
-       T_RUN(removed_file_can_come_back) T_RUN(resize_is_kept_or_lost)
-       T_RUN(killed_process_loses_nothing_of_the_kernel) T_RUN(subsets_try_all_combinations_of_one_moment)
-       T_RUN(asynchronous_sync_covers_what_was_written_before_it)
-       T_RUN(failed_sync_loses_and_the_next_one_lies) T_RUN(failed_directory_sync_loses_names)
-       T_RUN(operations_fail_when_told) T_RUN(disk_fills) T_RUN(holes_cost_nothing) T_RUN(damage_is_durable)
-       T_RUN(counts_bytes_and_blocks) T_RUN(garbage_can_be_an_old_block))
+		T_RUN(synced_bytes_survive_every_policy) T_RUN(unsynced_write_meets_every_fate) T_RUN(
+			torn_write_harms_only_its_block) T_RUN(later_write_can_stay_without_the_earlier)
+			T_RUN(first_lost_loses_only_the_first) T_RUN(names_need_the_directory_synced) T_RUN(
+				rename_is_all_or_nothing) T_RUN(rename_of_an_unsynced_name_does_not_double_it)
+				T_RUN(removed_file_can_come_back) T_RUN(resize_is_kept_or_lost)
+					T_RUN(killed_process_loses_nothing_of_the_kernel) T_RUN(
+						subsets_try_all_combinations_of_one_moment)
+						T_RUN(asynchronous_sync_covers_what_was_written_before_it) T_RUN(
+							failed_sync_loses_and_the_next_one_lies)
+							T_RUN(failed_directory_sync_loses_names) T_RUN(
+								operations_fail_when_told) T_RUN(disk_fills)
+								T_RUN(holes_cost_nothing) T_RUN(damage_is_durable)
+									T_RUN(counts_bytes_and_blocks)
+										T_RUN(garbage_can_be_an_old_block))

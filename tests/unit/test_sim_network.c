@@ -25,7 +25,7 @@ static void box(uint64_t seed, enum sim_chunks chunks, size_t buffer)
 
 T_TEST(listens_and_accepts)
 {
-	struct port_address peer, from = {.family = PORT_IP6, .port = 7};
+	struct port_address peer, from = { .family = PORT_IP6, .port = 7 };
 	struct port_wait wait;
 	char text[46];
 	port_socket s, path;
@@ -39,7 +39,7 @@ T_TEST(listens_and_accepts)
 	T_EQ(port_listen_port(listener), 143);
 	T_EQ(port_accept(listener, &peer), E_AGAIN);
 	T_EQ(sim_connect(144), E_CLOSED);
-	wait = (struct port_wait){.s = listener, .want = PORT_CAN_READ};
+	wait = (struct port_wait){ .s = listener, .want = PORT_CAN_READ };
 	T_EQ(port_wait(&wait, 1, 0), 0);
 	from.ip[0] = 0x20;
 	from.ip[1] = 1;
@@ -76,7 +76,7 @@ T_TEST(addresses_as_rfc_5952_writes_them)
 	char text[46];
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct port_address a = {.family = PORT_IP6};
+		struct port_address a = { .family = PORT_IP6 };
 
 		memcpy(a.ip, cases[i].ip, 16);
 		T_BYTES(text, port_address_text(&a, text), cases[i].text);
@@ -134,7 +134,7 @@ T_TEST(pieces_differ_and_bytes_do_not)
 
 T_TEST(stalled_reader_fills_the_buffer)
 {
-	char data[64] = {0};
+	char data[64] = { 0 };
 	struct port_wait wait;
 	sim_client c;
 	port_socket s;
@@ -144,7 +144,7 @@ T_TEST(stalled_reader_fills_the_buffer)
 	T_EQ(port_send(s, data, 64), 64);
 	T_EQ(port_send(s, data, 64), 36);
 	T_EQ(port_send(s, data, 64), E_AGAIN);
-	wait = (struct port_wait){.s = s, .want = PORT_CAN_READ | PORT_CAN_WRITE};
+	wait = (struct port_wait){ .s = s, .want = PORT_CAN_READ | PORT_CAN_WRITE };
 	T_EQ(port_wait(&wait, 1, 0), 0);
 	T_EQ(sim_client_recv(c, data, 1), 1);
 	T_EQ(port_wait(&wait, 1, 0), 1);
@@ -157,7 +157,7 @@ T_TEST(stalled_reader_fills_the_buffer)
 T_TEST(peers_leave_in_every_way)
 {
 	char data[64];
-	struct port_wait wait = {.want = 0};
+	struct port_wait wait = { .want = 0 };
 	sim_client c;
 	port_socket s;
 
@@ -258,6 +258,6 @@ T_TEST(tool_talks_to_the_server)
 }
 
 T_MAIN(T_RUN(listens_and_accepts) T_RUN(addresses_as_rfc_5952_writes_them) T_RUN(pieces_differ_and_bytes_do_not)
-       T_RUN(stalled_reader_fills_the_buffer) T_RUN(peers_leave_in_every_way)
-       T_RUN(killed_server_resets_but_what_it_sent_arrives) T_RUN(backlog_is_bounded)
-       T_RUN(tool_talks_to_the_server))
+		T_RUN(stalled_reader_fills_the_buffer) T_RUN(peers_leave_in_every_way)
+			T_RUN(killed_server_resets_but_what_it_sent_arrives) T_RUN(backlog_is_bounded)
+				T_RUN(tool_talks_to_the_server))

@@ -30,7 +30,7 @@ T_TEST(waiting_moves_the_clock)
 	sim_reset(1);
 	listener = port_listen("0.0.0.0:25", 0, NULL);
 	c = sim_connect(25);
-	wait = (struct port_wait){.s = port_accept(listener, &peer), .want = PORT_CAN_READ};
+	wait = (struct port_wait){ .s = port_accept(listener, &peer), .want = PORT_CAN_READ };
 	start = sim_time_us();
 	T_EQ(port_wait(&wait, 1, 250), 0);
 	T_EQ(sim_time_us() - start, 250000);
@@ -167,5 +167,5 @@ T_TEST(maps_end_with_the_process)
 }
 
 T_MAIN(T_RUN(waiting_moves_the_clock) T_RUN(signals_and_syncs_end_a_wait) T_RUN(idle_box_gives_control_back)
-       T_RUN(clocks_jump) T_RUN(entropy_follows_the_seed) T_RUN(log_lines_are_kept)
-       T_RUN(standard_input_and_output) T_RUN(maps_end_with_the_process))
+		T_RUN(clocks_jump) T_RUN(entropy_follows_the_seed) T_RUN(log_lines_are_kept)
+			T_RUN(standard_input_and_output) T_RUN(maps_end_with_the_process))
