@@ -50,10 +50,9 @@ struct render {
 
 /* ------------------------------------------------------------------- output */
 
-static void put(struct render *r, const void *data, size_t len)
+/* put() where the piece's start is out already, or its end does not fit. */
+static void put_part(struct render *r, const uint8_t *data, size_t len)
 {
-	const uint8_t *from = data;
-
 	if (r->full)
 		return;
 	if (r->skip) {
@@ -61,7 +60,7 @@ static void put(struct render *r, const void *data, size_t len)
 
 		r->skip -= (uint32_t)n;
 		r->made += (uint32_t)n;
-		from += n;
+		data += n;
 		len -= n;
 	}
 	if (len > buf_space(r->out)) {
@@ -69,7 +68,22 @@ static void put(struct render *r, const void *data, size_t len)
 		r->full = true;
 	}
 	if (len)
-		(void)buf_put(r->out, from, len);
+		(void)buf_put(r->out, data, len);
+	r->made += (uint32_t)len;
+}
+
+/* Every byte of every answer goes through here. */
+static inline void put(struct render *r, const void *data, size_t len)
+{
+	struct buf *out = r->out;
+
+	if (r->skip || r->full || len > out->cap - out->len) {
+		put_part(r, data, len);
+		return;
+	}
+	if (len)
+		memcpy(out->data + out->len, data, len);
+	out->len += len;
 	r->made += (uint32_t)len;
 }
 
@@ -90,46 +104,52 @@ static void put_number(struct render *r, uint32_t n)
 	put(r, digits + i, sizeof digits - i);
 }
 
-enum { ESCAPED = 1, LITERAL = 2, NUL = 4, LINE = 8, BLANK = 16 };
+enum { ESCAPED = 1, LITERAL = 2, NUL = 4, LINE = 8, BLANK = 16, NOT_SPACE = 32 };
 
-static uint8_t class_of(uint8_t c)
+#define L LITERAL
+#define L16 L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L
+#define N (LINE | BLANK | NOT_SPACE)
+
+static const uint8_t classes[256] = {
+	L | NUL, 0, 0, 0, 0, 0, 0, 0, 0, BLANK | NOT_SPACE, N, 0, 0, N, 0, 0, /* tab, LF, CR */
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	BLANK, 0, ESCAPED, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* space, quote */
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ESCAPED, 0, 0, 0, /* backslash */
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	L16, L16, L16, L16, L16, L16, L16, L16,
+};
+
+static inline uint8_t class_of(uint8_t c)
 {
-	if (c >= 0x80)
-		return LITERAL;
-	if (c > '"')
-		return c == '\\' ? ESCAPED : 0;
-	if (c == '"')
-		return ESCAPED;
-	if (c == ' ' || c == '\t')
-		return BLANK;
-	if (c == '\r' || c == '\n')
-		return LINE | BLANK;
-	return c == 0 ? LITERAL | NUL : 0;
+	return classes[c];
 }
 
 /* What a string needs: the classes in it, and its length when blanks are run
  * together. */
 static uint8_t look(struct bytes s, bool joined, size_t *len)
 {
-	uint8_t classes = 0;
 	bool blank = true;
+	uint8_t all = 0;
 	size_t n = 0;
 
 	if (!joined) {
 		for (size_t i = 0; i < s.len; i++)
-			classes |= class_of(s.data[i]);
+			all |= class_of(s.data[i]);
 		*len = s.len;
-		return classes;
+		return all;
 	}
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = class_of(s.data[i]);
 
-		classes |= c;
+		all |= c;
 		n += !(c & BLANK) || !blank;
 		blank = (c & BLANK) != 0;
 	}
 	*len = n - (n && blank);
-	return classes;
+	return all;
 }
 
 /* Writes the bytes of a string that can't go as they stand. */
@@ -164,8 +184,8 @@ static void put_changed(struct render *r, struct bytes s, size_t len, bool joine
 static void put_string(struct render *r, struct bytes s, bool joined)
 {
 	size_t len;
-	uint8_t classes = look(s, joined, &len);
-	bool quoted = !(classes & LITERAL) && (joined || !(classes & LINE)) && len <= QUOTED_MAX;
+	uint8_t all = look(s, joined, &len);
+	bool quoted = !(all & LITERAL) && (joined || !(all & LINE)) && len <= QUOTED_MAX;
 
 	if (len == 0) {
 		put(r, "\"\"", 2);
@@ -178,7 +198,7 @@ static void put_string(struct render *r, struct bytes s, bool joined)
 		put_number(r, (uint32_t)len);
 		put(r, "}\r\n", 3);
 	}
-	if ((quoted && (classes & ESCAPED)) || (classes & NUL) || len != s.len || (joined && (classes & BLANK)))
+	if ((quoted && (all & ESCAPED)) || (all & NUL) || len != s.len || (joined && (all & NOT_SPACE)))
 		put_changed(r, s, len, joined, quoted);
 	else
 		put(r, s.data, s.len);

@@ -315,43 +315,33 @@ static void take_plain(struct scan *s, struct address *a)
 	}
 }
 
-static void take_mailbox(struct scan *s, struct address *a)
+/* A group's start (not within a group) or a mailbox. */
+static void take_address(struct scan *s, bool in_group, struct address *a)
 {
 	const uint8_t *start = s->at;
 	struct word name = no_word;
-	size_t scratch = s->scratch.len;
+	enum step r = take_phrase(s, &name);
 
-	if (take_phrase(s, &name) == MORE && *s->at == '<') {
+	if (r == MORE && *s->at == ':' && !in_group) {
+		s->at++;
+		a->kind = ADDRESS_GROUP;
+		a->mailbox = name.text.data ? name.text : bytes_of("");
+		return;
+	}
+	if (r == MORE && *s->at == '<') {
 		if (name.text.len)
 			a->name = name.text;
 		if (take_angle(s, a) == BAD)
 			a->host = bytes_of("SYNTAX_ERROR");
 	} else {
 		s->at = start;
-		s->scratch.len = scratch;
+		buf_reset(&s->scratch);
 		take_plain(s, a);
 	}
 	if (a->mailbox.data == NULL)
 		a->mailbox = bytes_of(ADDRESS_NO_MAILBOX);
 	if (a->host.len == 0)
 		a->host = bytes_of(ADDRESS_NO_HOST);
-}
-
-/* "name:" opens a group; false (and nothing taken) when it is not one. */
-static bool take_group(struct scan *s, struct address *a)
-{
-	const uint8_t *start = s->at;
-	struct word name = no_word;
-
-	if (take_phrase(s, &name) == MORE && *s->at == ':') {
-		s->at++;
-		a->kind = ADDRESS_GROUP;
-		a->mailbox = name.text.data ? name.text : bytes_of("");
-		return true;
-	}
-	s->at = start;
-	buf_reset(&s->scratch);
-	return false;
 }
 
 /* Behind an address: past its comma, or to the end when there is none, since
@@ -390,13 +380,11 @@ static bool step_list(struct address_list *list, struct scan *s, struct address 
 		past_comma(s, false);
 		return true;
 	}
-	if (!list->in_group && take_group(s, a)) {
+	take_address(s, list->in_group, a);
+	if (a->kind == ADDRESS_GROUP)
 		list->in_group = true;
-		return true;
-	}
-	a->kind = ADDRESS_MAILBOX;
-	take_mailbox(s, a);
-	past_comma(s, list->in_group);
+	else
+		past_comma(s, list->in_group);
 	return true;
 }
 
