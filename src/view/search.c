@@ -30,6 +30,7 @@ int search_init(struct searches **out, struct arena *arena, struct store *st, st
 int search_open(struct searches *s, const struct view *view, int64_t now, struct search **out)
 {
 	struct search *q = pool_get(&s->places);
+	struct search_node *root;
 
 	if (!q)
 		return E_NOMEM;
@@ -44,8 +45,9 @@ int search_open(struct searches *s, const struct view *view, int64_t now, struct
 		return E_NOMEM;
 	}
 	q->n_nodes = 1;
-	*search_node(q, 0) = (struct search_node){ .kind = NODE_AND, .parent = SEARCH_NONE, .next = SEARCH_NONE,
-		.u.list.first = SEARCH_NONE };
+	root = search_node(q, 0);
+	*root = (struct search_node){ .kind = NODE_AND, .parent = SEARCH_NONE, .next = SEARCH_NONE };
+	root->u.list.first = SEARCH_NONE;
 	*out = q;
 	return OK;
 }
@@ -161,9 +163,12 @@ static void check_numbers(struct search *q)
 {
 	uint64_t stamp = q->owner->views->stamp;
 
-	for (unsigned i = 1; i < q->n_nodes && stamp != q->stamp; i++)
-		if (search_node(q, i)->kind == NODE_SET)
-			search_node(q, i)->u.text.at = search_node(q, i)->u.text.low = search_node(q, i)->u.text.high = 0;
+	for (unsigned i = 1; i < q->n_nodes && stamp != q->stamp; i++) {
+		struct search_node *n = search_node(q, i);
+
+		if (n->kind == NODE_SET)
+			n->u.text.at = n->u.text.low = n->u.text.high = 0;
+	}
 	q->stamp = stamp;
 }
 

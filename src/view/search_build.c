@@ -346,7 +346,8 @@ int search_list_end(struct search *q)
 
 /* From free to dear: the entry alone, a set's text, the summary, the header,
  * the body. */
-enum { COSTS = 5 };
+#define COSTS 5
+
 static unsigned cost_of(const struct search *q, const struct search_node *n)
 {
 	/* A list costs what its last child costs, because these are sorted already. */

@@ -70,7 +70,8 @@ struct search_node {
 		struct {
 			const uint8_t *data;
 			uint32_t len;
-			uint32_t at, low, high; /* NODE_SET: the range that was last looked at, and where the next one is */
+			uint32_t at;        /* NODE_SET: where the next range is */
+			uint32_t low, high; /* and the range that was looked at last */
 		} text;
 	} u;
 };

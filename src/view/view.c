@@ -172,8 +172,12 @@ int view_open(struct views *v, struct view *view, uint32_t mailbox, bool read_on
 	w->highest = m.modseq;
 	watch->taken = true;
 	watch->viewers = w;
-	*view = (struct view){ .mailbox = mailbox, .uidnext = m.uidnext, .modseq = m.modseq, .open = true,
-		.read_only = read_only, .viewer = w };
+	view->mailbox = mailbox;
+	view->uidnext = m.uidnext;
+	view->modseq = m.modseq;
+	view->open = true;
+	view->read_only = read_only;
+	view->viewer = w;
 	view->exists = view_known(v, view, m.uidnext - 1);
 	view_take_recent(v, view, &m, 1);
 	return OK;
@@ -328,7 +332,8 @@ int view_uid(struct views *v, const struct view *view, uint32_t number, uint32_t
 		*uid = all[low - 1].first + number - before - 1;
 		return E_GONE;
 	}
-	return live_uid(v, view, number - untold_count(&v->tombstones, &u, all[low - 1].first + all[low - 1].count - 1), uid);
+	before = untold_count(&v->tombstones, &u, all[low - 1].first + all[low - 1].count - 1);
+	return live_uid(v, view, number - before, uid);
 }
 
 uint32_t view_last_uid(struct views *v, const struct view *view)
