@@ -160,6 +160,36 @@ T_TEST(own_changes_are_not_told)
 	T_EQ(view_untold(views, &a, &fake.mailbox[1].entry[3]), false);
 }
 
+/* Changes that come while flags are being told, before and behind the place. */
+T_TEST(nothing_is_told_twice)
+{
+	struct view_event e;
+
+	open_both(6);
+	for (uint32_t i = 0; i < 6; i++)
+		fake_flags(1, i, STORE_SEEN);
+	for (uint32_t i = 1; i <= 3; i++) {
+		T_EQ(view_next(views, &a, true, false, &e), OK);
+		T_EQ(e.number, i);
+	}
+	fake_flags(1, 1, STORE_FLAGGED);
+	fake_flags(1, 4, STORE_FLAGGED);
+	append(1, 1);
+	T_TOLD(&a, true, false, "*7 R1 F4 F6 F2 F5 ");
+	T_EQ(a.modseq, fake.mailbox[1].modseq);
+	/* Of messages just announced, only what changes later; two announcements without flags between them. */
+	fake.not_durable = true;
+	append(1, 1);
+	T_TOLD(&a, true, true, "*8 R2 ");
+	fake_flags(1, 7, STORE_SEEN);
+	append(1, 1);
+	T_TOLD(&a, true, true, "*9 R3 ");
+	fake_flags(1, 8, STORE_SEEN);
+	fake.not_durable = false;
+	T_TOLD(&a, true, true, "F8 F9 ");
+	T_TOLD(&a, true, true, "");
+}
+
 T_TEST(recent_is_taken_by_read_write_views)
 {
 	setup(4, 100);
@@ -431,7 +461,8 @@ T_TEST(changes_may_wrap)
 }
 
 T_MAIN(T_RUN(tells_in_the_right_order) T_RUN(expunged_before_it_was_told) T_RUN(wakes_once)
-		T_RUN(flags_wait_for_the_sync) T_RUN(own_changes_are_not_told) T_RUN(recent_is_taken_by_read_write_views)
+		T_RUN(flags_wait_for_the_sync) T_RUN(own_changes_are_not_told) T_RUN(nothing_is_told_twice)
+			T_RUN(recent_is_taken_by_read_write_views)
 			T_RUN(deleted_mailbox) T_RUN(places_are_bounded_and_come_back) T_RUN(full_table_loses_the_laggard)
 				T_RUN(sets_are_parsed) T_RUN(sets_are_walked) T_RUN(empty_mailbox) T_RUN(long_sets_take_slices)
 					T_RUN(neighbours_share_a_tombstone) T_RUN(changes_may_wrap))
