@@ -20,8 +20,8 @@ enum record_type {
 
 #define RECORD_HEADER 64u
 #define RECORD_ALIGN 64u
-/* In segments that are written in place a commit starts on a block that no
- * synced record touches. */
+/* A commit starts on a block of its own, so that a write that is cut can't harm
+ * a synced record. */
 #define RECORD_BLOCK 4096u
 
 /* RECORD_MESSAGE: the body is a file of its own. */

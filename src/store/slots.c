@@ -261,12 +261,11 @@ int slots_flush(struct slots *s)
 	return write_map(s);
 }
 
-int slots_checkpointed(struct slots *s)
+int slots_settle(struct slots *s)
 {
 	uint32_t *list = s->freed_before;
 	int err = OK;
 
-	s->building++;
 	s->next = 0;
 	for (uint32_t i = 0; i < s->n_freed_before && err == OK; i++)
 		err = set_used(s, list[i], false);
@@ -275,6 +274,12 @@ int slots_checkpointed(struct slots *s)
 	s->freed = list;
 	s->n_freed = 0;
 	return err;
+}
+
+int slots_checkpointed(struct slots *s)
+{
+	s->building++;
+	return slots_settle(s);
 }
 
 int slots_clear(struct slots *s)

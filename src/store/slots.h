@@ -54,6 +54,8 @@ int slots_read(struct slots *s, uint32_t slot, uint8_t *page);
 int slots_write(struct slots *s, uint32_t slot, uint8_t *page);
 /* Writes the map's changes; the caller syncs the file, then the superblock. */
 int slots_flush(struct slots *s);
+/* After slots_mount: what the checkpoint before the mounted one freed is free. */
+int slots_settle(struct slots *s);
 /* The checkpoint being built is durable: what the one before freed is free now. */
 int slots_checkpointed(struct slots *s);
 /* Forgets all marks; the caller then marks what the tree uses (slots_mark). */

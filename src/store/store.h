@@ -195,6 +195,7 @@ int store_entry_get(struct store *st, uint32_t mailbox, uint32_t uid, struct sto
  * store_cursor_init(c, mailbox, uid): the walk starts after uid. */
 struct store_cursor {
 	uint32_t mailbox, uid;
+	uint32_t end;        /* private: UIDNEXT when the hint was taken */
 	uint32_t page, slot; /* private: hint into the page cache */
 	uint64_t generation; /* private: tells whether the hint still holds */
 };
@@ -219,6 +220,11 @@ int64_t store_summary(struct store *st, uint64_t object, void *space, size_t cap
 /* Bytes of the message from offset on; fewer than len only at its end. Bytes
  * whose checksum fails are never returned: E_DAMAGED. E_GONE, E_IO. */
 int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *data, size_t len);
+/* Keeps a message readable although its last entry may be expunged: for a
+ * literal whose size has been announced. At most one a session; E_NOMEM. Pins
+ * are counted; every pin wants its unpin. */
+int store_pin(struct store *st, uint64_t object);
+void store_unpin(struct store *st, uint64_t object);
 /* The id of this store, for EMAILID and MAILBOXID to be unique (RFC 8474). */
 uint64_t store_identity(const struct store *st);
 

@@ -93,6 +93,8 @@ int tree_expunged_leaf(struct tree *t, struct key k, uint64_t modseq, struct key
 
 /* Writes every changed page to its slot; the caller syncs. */
 int tree_flush(struct tree *t);
+/* Writes up to n changed pages ahead of the flush. */
+int tree_write_some(struct tree *t, uint32_t n);
 /* What was written is durable: pages are clean, slots move on. */
 int tree_checkpointed(struct tree *t);
 /* Forgets everything cached. */

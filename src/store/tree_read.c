@@ -267,7 +267,6 @@ static int wanted_leaf(struct tree *t, struct key k, wanted_fn wanted, uint64_t 
 	struct key *from)
 {
 	struct page_sums sums;
-	const uint8_t *leaf;
 	int err;
 
 	path->depth = 0;
@@ -287,9 +286,11 @@ static int wanted_leaf(struct tree *t, struct key k, wanted_fn wanted, uint64_t 
 		tree_path_release(t, path);
 		return err;
 	}
-	leaf = tree_page(t, path->frame[path->depth - 1]);
-	*from = page_count(leaf) ? page_key(leaf, 0) : branch_key(tree_page(t, path->frame[path->depth - 2]),
-		path->index[path->depth - 2]);
+	/* From the leaf's bound on, not its first cell: what was expunged may have
+	 * been the first. */
+	*from = branch_key(tree_page(t, path->frame[path->depth - 2]), path->index[path->depth - 2]);
+	if (key_compare(*from, k) < 0)
+		*from = k;
 	return OK;
 }
 
@@ -364,11 +365,11 @@ int tree_expunged_leaf(struct tree *t, struct key k, uint64_t modseq, struct key
 	return err == E_NOENT ? OK : err;
 }
 
-int tree_flush(struct tree *t)
+int tree_write_some(struct tree *t, uint32_t n)
 {
 	if (t->error != OK)
 		return t->error;
-	for (uint32_t i = 0; i < t->n_frames; i++) {
+	for (uint32_t i = 0; i < t->n_frames && n > 0; i++) {
 		int err;
 
 		if (!t->frames[i].dirty)
@@ -378,8 +379,16 @@ int tree_flush(struct tree *t)
 			return err;
 		t->frames[i].dirty = false;
 		t->dirty--;
+		n--;
 	}
-	return slots_flush(&t->slots);
+	return OK;
+}
+
+int tree_flush(struct tree *t)
+{
+	int err = tree_write_some(t, UINT32_MAX);
+
+	return err == OK ? slots_flush(&t->slots) : err;
 }
 
 int tree_checkpointed(struct tree *t)

@@ -48,6 +48,7 @@ void object_put(uint8_t *p, const struct object *o)
 	put_le32(p + 24, o->home_mailbox);
 	put_le32(p + 28, o->home_uid);
 	put_le32(p + 32, o->blob);
+	put_le32(p + 36, o->summary_crc);
 }
 
 bool object_get(struct bytes b, struct object *o)
@@ -66,6 +67,7 @@ bool object_get(struct bytes b, struct object *o)
 		.home_mailbox = le32(p + 24),
 		.home_uid = le32(p + 28),
 		.blob = le32(p + 32) & 1,
+		.summary_crc = le32(p + 36),
 	};
 	return o->summary_len <= LIMIT_SUMMARY && o->summary_len <= o->body_len;
 }

@@ -15,10 +15,11 @@ struct object {
 	uint32_t segment, offset; /* offset of its record, in units of RECORD_ALIGN */
 	uint32_t size, summary_len, body_len;
 	uint32_t refs;
+	uint32_t summary_crc; /* CRC-32C of the summary */
 	bool blob;
 	uint32_t home_mailbox, home_uid; /* an entry that refers to it, as a hint for a rebuild */
 };
-#define OBJECT_BYTES 36
+#define OBJECT_BYTES 40
 void object_put(uint8_t *p, const struct object *o);
 bool object_get(struct bytes b, struct object *o);
 

@@ -1,0 +1,236 @@
+/* Checkpoints: the tree's pages, then one of two superblocks in turn
+ * (FORMAT.md section 2). The log is durable and applied up to the checkpoint's
+ * LSN before its first page counts. */
+#include "store/store_int.h"
+
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/le.h"
+
+#define SUPER_MAGIC 0x31427543u /* "CuB1" */
+#define SUPER_VERSION 1
+#define SUPER_BYTES 8192u
+#define SUPER_LISTS 256u
+/* Changed pages written ahead in one slice, so that the last step is short. */
+#define PAGES_A_SLICE 16
+
+_Static_assert(SUPER_LISTS + 8 + 2 * SLOTS_FREED_MAX * 4 <= SUPER_BYTES, "the lists fit the superblock");
+_Static_assert(SUPER_BYTES <= SCRATCH, "the superblock is built in the scratch");
+
+static void super_name(const struct store *st, unsigned which, char *out)
+{
+	files_name(st, which ? "super.1" : "super.0", out);
+}
+
+static void put_super(const struct store *st, const struct super *s, uint8_t *p)
+{
+	const struct slots *slots = &st->tree.slots;
+
+	memset(p, 0, SUPER_BYTES);
+	put_le32(p, SUPER_MAGIC);
+	put_le32(p + 4, SUPER_VERSION);
+	put_le64(p + 16, s->checkpoint);
+	put_le64(p + 24, s->identity);
+	put_le64(p + 32, s->replay_lsn);
+	put_le32(p + 40, s->replay_segment);
+	put_le32(p + 44, s->replay_offset);
+	put_le64(p + 48, s->durable);
+	put_le64(p + 56, s->next_lsn);
+	put_le64(p + 64, s->next_object);
+	put_le64(p + 72, s->orphan_from);
+	put_le32(p + 80, s->next_mailbox);
+	put_le32(p + 84, s->next_uidvalidity);
+	put_le32(p + 88, s->next_segment);
+	put_le32(p + 92, s->segment_size);
+	put_le64(p + 96, s->box_time);
+	put_le64(p + 104, s->live);
+	put_le64(p + 112, s->objects);
+	put_le64(p + 120, s->messages);
+	put_le64(p + 128, s->life_bytes_in);
+	put_le64(p + 136, s->life_bytes_written);
+	put_le64(p + 144, s->storage);
+	put_le32(p + 152, s->clean);
+	put_le32(p + 156, st->tree.root);
+	put_le32(p + 160, slots->high);
+	put_le32(p + 164, slots->used);
+	put_le32(p + 168, st->log.prev_segment);
+	put_le32(p + 172, st->log.prev_valid_end);
+	put_le32(p + SUPER_LISTS, slots->n_freed);
+	put_le32(p + SUPER_LISTS + 4, slots->n_freed_before);
+	for (uint32_t i = 0; i < slots->n_freed; i++)
+		put_le32(p + SUPER_LISTS + 8 + 4 * i, slots->freed[i]);
+	for (uint32_t i = 0; i < slots->n_freed_before; i++)
+		put_le32(p + SUPER_LISTS + 8 + 4 * (SLOTS_FREED_MAX + i), slots->freed_before[i]);
+	put_le32(p + 8, crc32c(crc32c(SUPER_VERSION, p, 8), p + 12, SUPER_BYTES - 12));
+}
+
+static void get_super(const uint8_t *p, struct super *s)
+{
+	*s = (struct super){
+		.checkpoint = le64(p + 16),
+		.identity = le64(p + 24),
+		.replay_lsn = le64(p + 32),
+		.replay_segment = le32(p + 40),
+		.replay_offset = le32(p + 44),
+		.durable = le64(p + 48),
+		.next_lsn = le64(p + 56),
+		.next_object = le64(p + 64),
+		.orphan_from = le64(p + 72),
+		.next_mailbox = le32(p + 80),
+		.next_uidvalidity = le32(p + 84),
+		.next_segment = le32(p + 88),
+		.segment_size = le32(p + 92),
+		.box_time = le64(p + 96),
+		.live = le64(p + 104),
+		.objects = le64(p + 112),
+		.messages = le64(p + 120),
+		.life_bytes_in = le64(p + 128),
+		.life_bytes_written = le64(p + 136),
+		.storage = le64(p + 144),
+		.clean = le32(p + 152) & 1,
+	};
+}
+
+/* The slots' state as it was when this checkpoint became durable: its freed
+ * slots wait for the next one, those of the one before are free. */
+static int adopt_slots(struct store *st, const uint8_t *p)
+{
+	struct slots *slots = &st->tree.slots;
+	uint32_t n = le32(p + SUPER_LISTS), before = le32(p + SUPER_LISTS + 4);
+
+	if (n > SLOTS_FREED_MAX || before > SLOTS_FREED_MAX)
+		return E_DAMAGED;
+	slots->high = le32(p + 160);
+	slots->used = le32(p + 164);
+	slots->n_freed = n;
+	slots->n_freed_before = before;
+	for (uint32_t i = 0; i < n; i++)
+		slots->freed[i] = le32(p + SUPER_LISTS + 8 + 4 * i);
+	for (uint32_t i = 0; i < before; i++)
+		slots->freed_before[i] = le32(p + SUPER_LISTS + 8 + 4 * (SLOTS_FREED_MAX + i));
+	tree_reset(&st->tree, le32(p + 156));
+	st->log.prev_segment = le32(p + 168);
+	st->log.prev_valid_end = le32(p + 172);
+	return OK;
+}
+
+int super_read(struct store *st, unsigned which, struct super *out, bool adopt)
+{
+	char name[PORT_PATH_MAX];
+	uint8_t *p = st->scratch;
+	port_file f;
+	int64_t n;
+
+	super_name(st, which, name);
+	f = port_open(name, PORT_READ);
+	if (f < 0)
+		return f;
+	n = port_read(f, 0, p, SUPER_BYTES);
+	port_close(f);
+	if (n < 0)
+		return E_IO;
+	if (n != SUPER_BYTES || le32(p) != SUPER_MAGIC ||
+		le32(p + 8) != crc32c(crc32c(SUPER_VERSION, p, 8), p + 12, SUPER_BYTES - 12))
+		return E_DAMAGED;
+	if (le32(p + 4) != SUPER_VERSION)
+		return E_NOTSUP;
+	get_super(p, out);
+	return adopt ? adopt_slots(st, p) : OK;
+}
+
+/* Writes a superblock whole and durably. Its file exists since the format, so
+ * that no name changes here. */
+static int write_super(struct store *st, const struct super *s)
+{
+	char name[PORT_PATH_MAX];
+	port_file f;
+	int err;
+
+	super_name(st, s->checkpoint & 1, name);
+	f = port_open(name, PORT_WRITE | PORT_CREATE);
+	if (f < 0)
+		return f;
+	put_super(st, s, st->scratch);
+	err = port_write(f, 0, st->scratch, SUPER_BYTES);
+	if (err == OK)
+		err = port_sync(f);
+	port_close(f);
+	st->log_bytes += SUPER_BYTES;
+	return err;
+}
+
+int super_format(struct store *st)
+{
+	return write_super(st, &st->super);
+}
+
+static void describe(struct store *st, struct super *s, bool clean)
+{
+	const struct log *log = &st->log;
+
+	*s = st->super;
+	s->checkpoint++;
+	s->replay_lsn = log->applied;
+	s->replay_segment = log->file >= 0 ? log->segment : st->super.next_segment;
+	s->replay_offset = log->file >= 0 ? log->end : 0;
+	if (st->replay_at_segment) {
+		s->replay_segment = st->replay_at_segment;
+		s->replay_offset = st->replay_at_offset;
+	}
+	s->durable = log->durable;
+	s->orphan_from = upload_orphans_from(st);
+	s->box_time = store_box_time(st);
+	s->storage = st->config.storage;
+	s->life_bytes_written = st->super.life_bytes_written + st->log_bytes + st->tree.slots.bytes_written;
+	s->clean = clean;
+}
+
+/* Everything logged is applied and durable when this is called. */
+int checkpoint_write(struct store *st, bool clean)
+{
+	struct super next;
+	int err = tree_flush(&st->tree);
+
+	if (err == OK)
+		err = port_sync(st->tree.slots.file);
+	if (err == OK) {
+		describe(st, &next, clean);
+		err = write_super(st, &next);
+	}
+	if (err != OK) {
+		store_fail(st, "a checkpoint can't be written", err);
+		return err;
+	}
+	st->replay_before = st->replay_last;
+	st->replay_last = next.replay_lsn;
+	st->super.checkpoint = next.checkpoint;
+	st->super.box_time = next.box_time;
+	st->super.clean = clean;
+	st->checkpoints++;
+	st->checkpoint_log = 0;
+	st->checkpoint_due = false;
+	err = tree_checkpointed(&st->tree);
+	if (err != OK)
+		store_fail(st, "the index file can't be used", err);
+	space_charge_index(st);
+	return err;
+}
+
+/* Writes some changed pages ahead; the last slice makes the checkpoint. E_AGAIN
+ * when there is more to do. */
+int checkpoint_slice(struct store *st)
+{
+	if (!log_idle(st) || !store_all_durable(st)) {
+		st->log.wanted = true;
+		return E_AGAIN;
+	}
+	if (st->tree.dirty > PAGES_A_SLICE) {
+		int err = tree_write_some(&st->tree, PAGES_A_SLICE);
+
+		if (err != OK)
+			store_fail(st, "the index can't be written", err);
+		return err == OK ? E_AGAIN : err;
+	}
+	return checkpoint_write(st, false);
+}

@@ -1,0 +1,101 @@
+/* Names of the store's files, and a small cache of handles for reading. */
+#include "store/store_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void files_name(const struct store *st, const char *name, char *out)
+{
+	(void)snprintf(out, PORT_PATH_MAX, "%s/%s", st->dir, name);
+}
+
+void files_parent(const struct store *st, char *out)
+{
+	size_t n = strlen(st->dir);
+
+	while (n > 1 && st->dir[n - 1] == '/')
+		n--;
+	while (n > 0 && st->dir[n - 1] != '/')
+		n--;
+	if (n > 1)
+		n--;
+	memcpy(out, n ? st->dir : ".", n ? n : 1);
+	out[n ? n : 1] = 0;
+}
+
+void files_segment_name(const struct store *st, uint32_t id, char *out)
+{
+	(void)snprintf(out, PORT_PATH_MAX, "%s/%08lx.seg", st->dir, (unsigned long)id);
+}
+
+void files_blob_name(const struct store *st, uint64_t id, char *out)
+{
+	(void)snprintf(out, PORT_PATH_MAX, "%s/%016llx.msg", st->dir, (unsigned long long)id);
+}
+
+static void file_name(const struct store *st, bool blob, uint64_t id, char *out)
+{
+	if (blob)
+		files_blob_name(st, id, out);
+	else
+		files_segment_name(st, (uint32_t)id, out);
+}
+
+port_file files_open(struct store *st, bool blob, uint64_t id)
+{
+	char name[PORT_PATH_MAX];
+	struct handle *oldest = &st->handles[0];
+
+	for (unsigned i = 0; i < HANDLES; i++) {
+		struct handle *h = &st->handles[i];
+
+		if (h->file >= 0 && h->blob == blob && h->id == id) {
+			h->used = ++st->handle_clock;
+			return h->file;
+		}
+		if (oldest->file >= 0 && (h->file < 0 || h->used < oldest->used))
+			oldest = h;
+	}
+	if (oldest->file >= 0)
+		port_close(oldest->file);
+	file_name(st, blob, id, name);
+	*oldest = (struct handle){ port_open(name, PORT_READ), blob, id, ++st->handle_clock };
+	return oldest->file;
+}
+
+void files_forget(struct store *st, bool blob, uint64_t id)
+{
+	for (unsigned i = 0; i < HANDLES; i++) {
+		struct handle *h = &st->handles[i];
+
+		if (h->file < 0 || h->blob != blob || h->id != id)
+			continue;
+		port_close(h->file);
+		h->file = -1;
+	}
+}
+
+int files_remove(struct store *st, bool blob, uint64_t id)
+{
+	char name[PORT_PATH_MAX];
+	int err;
+
+	files_forget(st, blob, id);
+	file_name(st, blob, id, name);
+	err = port_remove(name);
+	if (err == OK)
+		st->unlinks_pending = true;
+	return err == E_NOENT ? OK : err;
+}
+
+int files_before_create(struct store *st)
+{
+	int err;
+
+	if (!st->unlinks_pending)
+		return OK;
+	err = port_sync_dir(st->dir);
+	if (err == OK)
+		st->unlinks_pending = false;
+	return err;
+}

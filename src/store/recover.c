@@ -1,0 +1,606 @@
+/* Opening the store: choose a checkpoint, find where the log ends, apply what
+ * came after the checkpoint, sweep up what a cut left behind. Two passes over
+ * the records after the checkpoint: the first finds D, the highest LSN known to
+ * have been synced; the second applies. A bad record at or below D is damage
+ * and is passed over; the first one above D ends the log, whatever follows
+ * (DESIGN.md section 4, rule 3). */
+#include "store/store_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/le.h"
+#include "base/log.h"
+#include "base/text.h"
+
+/* Where the scan stands. */
+struct scan {
+	struct store *st;
+	port_file file;
+	struct segment_header header;
+	uint32_t at, end;       /* next offset; valid end of the segment */
+	uint64_t expected;      /* LSN of the next record */
+	uint64_t seen;          /* highest LSN in any header, dropped ones included */
+	uint64_t known_durable; /* D */
+	uint64_t damaged, applied, box_time;
+	bool ended;
+};
+
+static bool header_at(port_file f, uint32_t salt, uint64_t at, uint32_t end, struct record *r)
+{
+	uint8_t header[RECORD_HEADER];
+
+	return at + RECORD_HEADER <= end && port_read(f, at, header, sizeof header) == (int64_t)sizeof header &&
+		record_get(header, r, salt) && at + RECORD_HEADER + r->body_len + r->tail_len <= end;
+}
+
+int scan_record(port_file f, uint32_t salt, uint32_t at, uint32_t end, struct record *r, uint32_t *found_at)
+{
+	uint64_t next = record_align(at);
+
+	if (header_at(f, salt, next, end, r) && r->prev_end == at) {
+		*found_at = (uint32_t)next;
+		return OK;
+	}
+	next = ((uint64_t)at + RECORD_BLOCK - 1) & ~(uint64_t)(RECORD_BLOCK - 1);
+	if (header_at(f, salt, next, end, r) && r->prev_end == at) {
+		*found_at = (uint32_t)next;
+		return OK;
+	}
+	return E_NOENT;
+}
+
+/* Where the record at `at` ends, as the next one names it. */
+static uint32_t record_end(uint32_t at, const struct record *r)
+{
+	return at + (uint32_t)(r->tail_len ? RECORD_HEADER + r->body_len + r->tail_len : record_size(r));
+}
+
+/* The next header that verifies, after a bad place. */
+static int resync(struct scan *s, struct record *r, uint32_t *found_at)
+{
+	uint8_t *piece = s->st->scratch;
+
+	for (uint64_t from = record_align(s->at); from + RECORD_HEADER <= s->end; from += SCRATCH) {
+		int64_t n = port_read(s->file, from, piece, SCRATCH);
+
+		if (n < 0)
+			return E_IO;
+		for (int64_t i = 0; i + (int64_t)RECORD_HEADER <= n; i += RECORD_ALIGN) {
+			uint64_t at = from + (uint64_t)i;
+
+			if (record_get(piece + i, r, s->header.salt) && r->lsn >= s->expected &&
+				at + RECORD_HEADER + r->body_len + r->tail_len <= s->end) {
+				*found_at = (uint32_t)at;
+				return OK;
+			}
+		}
+	}
+	return E_NOENT;
+}
+
+/* ---- bodies ---- */
+
+static bool tail_good(struct scan *s, uint64_t object, const struct record *r, uint32_t at)
+{
+	uint32_t left = r->tail_len, frame = 0;
+	uint64_t from = (uint64_t)at + RECORD_HEADER + r->body_len;
+
+	while (left) {
+		uint32_t n = left < FRAME ? left : FRAME;
+
+		if (n <= 4 || port_read(s->file, from, s->st->scratch, n) != (int64_t)n ||
+			frame_crc(object, frame, s->st->scratch, n - 4) != le32(s->st->scratch + n - 4))
+			return false;
+		from += n;
+		left -= n;
+		frame++;
+	}
+	return true;
+}
+
+/* Reads the body and verifies it. *whole: the frames behind it are good too. */
+static bool body_good(struct scan *s, const struct record *r, uint32_t at, bool *whole)
+{
+	uint8_t *body = s->st->replay;
+
+	*whole = true;
+	if (r->body_len > BODY_MAX || port_read(s->file, (uint64_t)at + RECORD_HEADER, body, r->body_len) !=
+		(int64_t)r->body_len || record_body_crc(s->header.salt, body, r->body_len) != r->body_crc)
+		return false;
+	if (r->tail_len && r->body_len >= 8)
+		*whole = tail_good(s, le64(body), r, at);
+	return true;
+}
+
+/* ---- one record ---- */
+
+static int apply_one(struct scan *s, const struct record *r, uint32_t at)
+{
+	struct store *st = s->st;
+	bool whole;
+	int err;
+
+	if (!body_good(s, r, at, &whole)) {
+		if (r->lsn > s->known_durable) {
+			s->ended = true;
+			return OK;
+		}
+		s->damaged++;
+		log_error("store: record %llu in segment %lu is damaged: what it held is lost",
+			(unsigned long long)r->lsn, (unsigned long)s->header.id);
+		return OK;
+	}
+	if (!whole && r->lsn > s->known_durable) {
+		s->ended = true;
+		return OK;
+	}
+	if (!whole) {
+		s->damaged++;
+		log_error("store: a message in segment %lu is damaged: its envelope is kept", (unsigned long)s->header.id);
+	}
+	if (r->box_time > s->box_time)
+		s->box_time = r->box_time;
+	err = apply_record(st, r, st->replay, s->header.id, at);
+	if (err == E_DAMAGED && st->tree.error == OK) {
+		s->damaged++;
+		log_error("store: record %llu makes no sense: passed over", (unsigned long long)r->lsn);
+		err = OK;
+	}
+	st->log.applied = r->lsn;
+	s->applied++;
+	/* The slots given up by replaying must not outgrow their list. */
+	if (err == OK && st->tree.slots.n_freed >= CHECKPOINT_FREED)
+		err = E_LIMIT;
+	return err;
+}
+
+/* The next record of the segment. E_NOENT at its end. Something that was synced
+ * and can't be read is passed over; before D is known (the first pass) one looks
+ * behind every bad place, since what follows may say that it was synced. */
+static int next_record(struct scan *s, bool apply, struct record *r, uint32_t *at)
+{
+	int err = scan_record(s->file, s->header.salt, s->at, s->end, r, at);
+
+	if (err == OK && r->lsn == s->expected)
+		return OK;
+	if (s->at >= s->end)
+		return E_NOENT;
+	if (apply && s->expected > s->known_durable) {
+		s->ended = true;
+		return E_NOENT;
+	}
+	err = resync(s, r, at);
+	if (apply) {
+		s->damaged++;
+		log_error("store: segment %lu is damaged behind byte %lu", (unsigned long)s->header.id,
+			(unsigned long)s->at);
+	}
+	return err;
+}
+
+/* The records of one segment from s->at on. */
+static int walk_segment(struct scan *s, bool apply)
+{
+	while (!s->ended) {
+		struct record r;
+		uint32_t at;
+		int err = next_record(s, apply, &r, &at);
+
+		if (err != OK)
+			return OK;
+		if (r.lsn > s->seen)
+			s->seen = r.lsn;
+		if (apply)
+			err = apply_one(s, &r, at);
+		else if (r.durable > s->known_durable)
+			s->known_durable = r.durable;
+		if (s->ended)
+			return OK;
+		s->at = record_end(at, &r);
+		s->expected = r.lsn + 1;
+		if (err != OK)
+			return err == E_LIMIT ? E_AGAIN : err;
+	}
+	return OK;
+}
+
+/* ---- from segment to segment ---- */
+
+/* Opens a segment if its header is good. */
+static int open_segment(struct scan *s, uint32_t id)
+{
+	char name[PORT_PATH_MAX];
+	int64_t size;
+	int err;
+
+	files_segment_name(s->st, id, name);
+	s->file = port_open(name, PORT_READ);
+	if (s->file < 0)
+		return s->file == E_NOENT ? E_NOENT : E_IO;
+	err = segment_read_header(s->st, s->file, id, &s->header);
+	size = port_size(s->file);
+	if (err != OK || size < 0) {
+		port_close(s->file);
+		return err == OK ? E_IO : err;
+	}
+	s->end = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+	return OK;
+}
+
+/* What the next good segment says about where this one ends. */
+static void learn_end(struct scan *s, uint32_t last)
+{
+	for (uint32_t id = s->header.id + 1; id <= last; id++) {
+		struct scan next = { .st = s->st };
+
+		if (open_segment(&next, id) != OK)
+			continue;
+		port_close(next.file);
+		if (next.header.durable > s->known_durable)
+			s->known_durable = next.header.durable;
+		if (next.header.prev == s->header.id && next.header.prev_end < s->end)
+			s->end = next.header.prev_end;
+		return;
+	}
+}
+
+static int note_segment(struct scan *s, uint32_t prev_end)
+{
+	struct store *st = s->st;
+	struct segment row;
+	int err = segment_row_get(st, s->header.id, &row);
+
+	if (err == E_NOENT)
+		row = (struct segment){ 0 };
+	else if (err != OK)
+		return err;
+	row.first = s->header.first_lsn;
+	row.last = s->expected - 1;
+	row.end = prev_end;
+	if (row.live == 0 && row.dead_since == 0)
+		row.dead_since = row.last;
+	if (s->header.id >= st->super.next_segment)
+		st->super.next_segment = s->header.id + 1;
+	st->log.prev_segment = s->header.id;
+	st->log.prev_valid_end = prev_end;
+	return segment_row_put(st, s->header.id, &row);
+}
+
+/* A segment that has successors was durable: its header did not just fail to
+ * be written. It is kept aside for `cubby check`. */
+static void quarantine(struct scan *s, uint32_t id)
+{
+	char name[PORT_PATH_MAX], aside[PORT_PATH_MAX];
+
+	files_segment_name(s->st, id, name);
+	memcpy(aside, name, sizeof aside);
+	memcpy(aside + strlen(aside) - 3, "bad", 3);
+	s->damaged++;
+	log_error("store: the header of segment %lu is damaged: kept aside as %s", (unsigned long)id, aside);
+	if (port_rename(name, aside) != OK || port_sync_dir(s->st->dir) != OK)
+		log_error("store: %s can't be renamed", name);
+}
+
+/* Runs over all segments from the checkpoint's place on. E_AGAIN (only when
+ * applying): the lists are full; make a checkpoint here and go on behind it. */
+static int walk(struct scan *s, uint32_t from, uint32_t offset, uint32_t last, bool apply)
+{
+	for (uint32_t id = from; id <= last && !s->ended; id++) {
+		int err = open_segment(s, id);
+
+		if (err == E_DAMAGED && apply && id < last)
+			quarantine(s, id);
+		if (err == E_NOENT || err == E_DAMAGED)
+			continue;
+		if (err != OK)
+			return err;
+		if (s->header.durable > s->known_durable && !apply)
+			s->known_durable = s->header.durable;
+		learn_end(s, last);
+		s->at = id == from && offset ? offset : RECORD_BLOCK;
+		if (id != from || !offset)
+			s->expected = s->header.first_lsn;
+		err = walk_segment(s, apply);
+		if (apply && err == OK)
+			err = note_segment(s, s->at);
+		port_close(s->file);
+		if (err != OK)
+			return err;
+	}
+	return OK;
+}
+
+/* ---- the directory ---- */
+
+struct listing {
+	struct store *st;
+	uint32_t last_segment;
+	bool segments, supers;
+};
+
+/* The number in a name "<hex>.<ending>", or false. */
+static bool numbered(const char *name, const char *ending, uint64_t *number)
+{
+	uint64_t n = 0;
+	size_t i = 0;
+
+	for (; name[i] && name[i] != '.'; i++) {
+		int digit = text_hex((uint8_t)name[i]);
+
+		if (digit < 0 || i == 16)
+			return false;
+		n = n << 4 | (unsigned)digit;
+	}
+	*number = n;
+	return i > 0 && strcmp(name + i, ending) == 0;
+}
+
+static bool list_one(void *context, const char *name)
+{
+	struct listing *l = context;
+	uint64_t number;
+
+	if (strncmp(name, "super.", 6) == 0)
+		l->supers = true;
+	if (numbered(name, ".seg", &number) && number <= UINT32_MAX) {
+		l->segments = true;
+		if (number > l->last_segment)
+			l->last_segment = (uint32_t)number;
+	}
+	return true;
+}
+
+/* Files that nothing refers to: bodies of messages that were never committed,
+ * segments that never became durable or were dropped. One a call: a listing
+ * must not change its directory. */
+struct stray {
+	struct store *st;
+	char name[64];
+};
+
+static bool find_stray(void *context, const char *name)
+{
+	struct stray *stray = context;
+	struct store *st = stray->st;
+	struct object o;
+	struct segment row;
+	uint64_t number;
+	bool is = false;
+
+	if (numbered(name, ".msg", &number))
+		is = number >= st->super.orphan_from && object_load(st, number, &o) == E_NOENT;
+	else if (numbered(name, ".seg", &number))
+		is = segment_row_get(st, (uint32_t)number, &row) == E_NOENT;
+	if (!is || strlen(name) >= sizeof stray->name)
+		return true;
+	memcpy(stray->name, name, strlen(name) + 1);
+	return false;
+}
+
+static int remove_strays(struct store *st)
+{
+	for (;;) {
+		struct stray stray = { .st = st };
+		char path[PORT_PATH_MAX];
+		int err = port_list(st->dir, find_stray, &stray);
+
+		if (err != OK || !stray.name[0])
+			return err;
+		files_name(st, stray.name, path);
+		err = port_remove(path);
+		if (err != OK)
+			return err;
+		st->unlinks_pending = true;
+	}
+}
+
+/* Copies that were not published are as if they had never begun. */
+static int drop_staged(struct store *st)
+{
+	struct key k = tree_key(TREE_MAILBOX, 0, 0), found;
+	uint8_t bytes[MAILBOX_BYTES];
+	int n;
+
+	while ((n = tree_seek(&st->tree, k, &found, bytes, sizeof bytes)) >= 0 && found.hi == k.hi) {
+		struct mailbox m;
+
+		if (!mailbox_get(bytes_make(bytes, (size_t)n), (uint32_t)found.lo, &m))
+			return E_DAMAGED;
+		while (m.staged_end) {
+			uint32_t down_to = m.staged_end > m.uidnext + STORE_UIDS ? m.staged_end - STORE_UIDS : m.uidnext;
+			int err = apply_unstage(st, &m, down_to, 0);
+
+			if (err == OK && st->tree.slots.n_freed >= CHECKPOINT_FREED)
+				err = checkpoint_write(st, false);
+			if (err != OK)
+				return err;
+		}
+		k.lo = found.lo + 1;
+	}
+	return n < 0 && n != E_NOENT && n != E_LIMIT ? n : OK;
+}
+
+/* ---- format and choice of checkpoint ---- */
+
+static int format(struct store *st)
+{
+	char parent[PORT_PATH_MAX];
+	int err;
+
+	files_parent(st, parent);
+	st->super.next_lsn = 1;
+	st->super.next_object = st->super.orphan_from = 1;
+	st->super.next_mailbox = st->super.next_uidvalidity = st->super.next_segment = 1;
+	st->super.checkpoint = 1;
+	st->super.replay_segment = 1;
+	st->super.clean = true;
+	st->super.storage = st->config.storage;
+	st->tree.slots.building = 1;
+	if (port_entropy(&st->super.identity, sizeof st->super.identity) != OK)
+		st->super.identity = (uint64_t)port_wall_time() * 1000003u ^ port_now_us();
+	tree_reset(&st->tree, UINT32_MAX);
+	err = port_sync(st->tree.slots.file);
+	if (err == OK)
+		err = super_format(st);
+	if (err == OK)
+		err = port_sync_dir(st->dir);
+	return err == OK ? port_sync_dir(parent) : err;
+}
+
+/* Takes the newest superblock that can be used. */
+static int choose(struct store *st)
+{
+	struct super s[2];
+	int got[2];
+	unsigned best;
+
+	for (unsigned i = 0; i < 2; i++)
+		got[i] = super_read(st, i, &s[i], false);
+	if (got[0] == E_NOTSUP || got[1] == E_NOTSUP)
+		return E_NOTSUP;
+	if (got[0] != OK && got[1] != OK)
+		return got[0] == E_IO || got[1] == E_IO ? E_IO : E_DAMAGED;
+	best = got[0] != OK || (got[1] == OK && s[1].checkpoint > s[0].checkpoint);
+	return super_read(st, best, &st->super, true);
+}
+
+static int mount_slots(struct store *st)
+{
+	struct slots *slots = &st->tree.slots;
+	int err;
+
+	slots->seed = (uint32_t)st->super.identity;
+	err = slots_mount(slots, st->super.checkpoint);
+	if (err == E_DAMAGED) {
+		log_warning("store: the map of free pages is damaged: made anew from the tree");
+		err = slots_clear(slots);
+		if (err == OK)
+			err = tree_mark_all(&st->tree);
+		return err;
+	}
+	return err == OK ? slots_settle(slots) : err;
+}
+
+/* ---- all of it ---- */
+
+static int replay(struct store *st, struct scan *s, uint32_t last)
+{
+	struct scan first = *s;
+	uint32_t from = st->super.replay_segment, offset = st->super.replay_offset;
+	int err = walk(&first, from, offset, last, false);
+
+	if (err != OK)
+		return err;
+	s->known_durable = first.known_durable;
+	s->seen = first.seen;
+	st->log.durable = s->known_durable;
+	st->replaying = true;
+	err = walk(s, from, offset, last, true);
+	while (err == E_AGAIN) {
+		/* A checkpoint in the middle of the replay: it refers to this place. */
+		st->super.next_lsn = s->expected;
+		st->replay_at_segment = s->header.id;
+		st->replay_at_offset = s->at;
+		err = checkpoint_write(st, false);
+		if (err == OK)
+			err = walk(s, s->header.id, s->at, last, true);
+	}
+	st->replay_at_segment = 0;
+	st->replaying = false;
+	return err;
+}
+
+/* What was read may still be in the kernel's memory only, when it was not the
+ * power that went. */
+static int sync_last(struct store *st)
+{
+	char name[PORT_PATH_MAX];
+	port_file f;
+	int err;
+
+	files_segment_name(st, st->log.prev_segment, name);
+	f = port_open(name, PORT_READ | PORT_WRITE);
+	if (f < 0)
+		return f;
+	err = port_sync(f);
+	port_close(f);
+	return err == OK ? port_sync_dir(st->dir) : err;
+}
+
+static int finish(struct store *st, const struct scan *s, bool unclean)
+{
+	uint64_t least = s->seen > st->log.applied ? s->seen : st->log.applied;
+	int err = s->applied ? sync_last(st) : OK;
+
+	if (st->super.next_lsn <= least)
+		st->super.next_lsn = least + 1;
+	if (unclean)
+		st->super.next_lsn += LSN_JUMP;
+	/* What was applied is what is durable: the log ends there. */
+	st->log.staged = st->log.applied = st->super.next_lsn - 1;
+	st->log.durable = st->log.applied;
+	if (s->box_time > st->box_base)
+		st->box_base = s->box_time;
+	st->damaged += s->damaged;
+	if (err == OK)
+		err = drop_staged(st);
+	if (err == OK)
+		err = space_count(st);
+	if (err == OK && unclean)
+		err = checkpoint_write(st, false);
+	if (err == OK)
+		err = remove_strays(st);
+	if (err == OK)
+		err = files_before_create(st);
+	return err == OK ? space_count(st) : err;
+}
+
+static int mount(struct store *st, struct listing *l)
+{
+	struct scan s = { .st = st };
+	bool unclean;
+	int err = mount_slots(st);
+
+	if (err != OK)
+		return err;
+	st->box_base = st->super.box_time;
+	st->replay_last = st->log.applied = st->super.replay_lsn;
+	s.expected = st->super.replay_lsn + 1;
+	s.known_durable = st->super.durable;
+	s.seen = st->super.replay_lsn;
+	err = replay(st, &s, l->last_segment);
+	if (err != OK)
+		return err;
+	unclean = !st->super.clean || s.applied || l->last_segment >= st->super.next_segment;
+	if (s.applied || s.damaged)
+		log_notice("store: opened after a cut: %llu changes taken from the log, %llu records damaged",
+			(unsigned long long)s.applied, (unsigned long long)s.damaged);
+	return finish(st, &s, unclean);
+}
+
+int recover(struct store *st, char *reason, size_t cap)
+{
+	struct listing l = { .st = st };
+	int err = port_list(st->dir, list_one, &l);
+
+	if (err == OK)
+		err = choose(st);
+	if (err == E_DAMAGED && !l.segments) {
+		/* No segment was ever made: a format that was cut short. */
+		err = format(st);
+		if (err == OK)
+			err = choose(st);
+	}
+	if (err == E_DAMAGED)
+		(void)snprintf(reason, cap, "%s: neither superblock can be read; `cubby check --repair` rebuilds the index",
+			st->dir);
+	if (err == E_NOTSUP)
+		(void)snprintf(reason, cap, "%s was written by a newer version of Cubby", st->dir);
+	if (err == OK) {
+		err = mount(st, &l);
+		if (err != OK)
+			(void)snprintf(reason, cap, "%s can't be opened: %s", st->dir, err_text(err));
+	}
+	return err;
+}

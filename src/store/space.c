@@ -1,0 +1,206 @@
+/* What the store's files take of the budget, and the reserve that keeps
+ * expunges and flag changes possible when everything else is full. */
+#include "store/store_int.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+#define BLOCK 4096u
+
+static uint64_t blocks(uint64_t n)
+{
+	return (n + BLOCK - 1) & ~(uint64_t)(BLOCK - 1);
+}
+
+uint64_t space_of_blob(uint64_t size)
+{
+	return blocks(frames_size(size));
+}
+
+/* One segment for cleaning, one for control records, and a checkpoint. */
+uint64_t space_reserve_size(const struct store *st)
+{
+	return 2 * (uint64_t)st->super.segment_size + (uint64_t)st->config.cache_pages * PAGE_SIZE / 2;
+}
+
+/* Live bytes of mail: 80 per cent of what the reserve leaves. */
+uint64_t space_capacity(const struct store *st)
+{
+	uint64_t reserve = space_reserve_size(st);
+
+	return st->config.storage > reserve ? (st->config.storage - reserve) / 10 * 8 : 0;
+}
+
+static bool count_file(void *context, const char *name)
+{
+	struct store *st = context;
+	char path[PORT_PATH_MAX];
+	port_file f;
+	int64_t size, allocated;
+
+	files_name(st, name, path);
+	f = port_open(path, PORT_READ);
+	if (f < 0)
+		return true;
+	size = port_size(f);
+	allocated = port_allocated(f);
+	port_close(f);
+	if (size > 0 || allocated > 0)
+		st->charged += blocks((uint64_t)(size > allocated ? size : allocated));
+	if (strcmp(name, "reserve") == 0)
+		st->reserve_there = size >= (int64_t)space_reserve_size(st);
+	return true;
+}
+
+int space_count(struct store *st)
+{
+	int err;
+
+	st->charged = 0;
+	st->reserve_there = false;
+	err = port_list(st->dir, count_file, st);
+	st->index_high = st->tree.slots.high;
+	return err;
+}
+
+void space_charge(struct store *st, int64_t bytes)
+{
+	if (bytes < 0 && (uint64_t)-bytes > st->charged)
+		st->charged = 0;
+	else
+		st->charged = (uint64_t)((int64_t)st->charged + bytes);
+}
+
+/* The index file grows as slots are taken for the first time. */
+void space_charge_index(struct store *st)
+{
+	uint32_t high = st->tree.slots.high;
+
+	if (high <= st->index_high)
+		return;
+	space_charge(st, (int64_t)(slots_file_bytes(high) - slots_file_bytes(st->index_high)));
+	st->index_high = high;
+}
+
+bool space_has(const struct store *st, uint64_t bytes, bool control)
+{
+	uint64_t limit = st->config.storage;
+
+	if (control && st->reserve_there)
+		limit += space_reserve_size(st);
+	/* The index may grow by a checkpoint before the next look. */
+	return st->charged + bytes + (control ? 0 : 16 * PAGE_SIZE) <= limit;
+}
+
+int space_make_reserve(struct store *st)
+{
+	char path[PORT_PATH_MAX];
+	uint64_t size = space_reserve_size(st), x = st->super.identity | 1;
+	port_file f;
+	int err = OK;
+
+	if (st->reserve_there || !space_has(st, size, false))
+		return OK;
+	err = files_before_create(st);
+	if (err != OK)
+		return err;
+	files_name(st, "reserve", path);
+	f = port_open(path, PORT_WRITE | PORT_CREATE | PORT_EMPTY);
+	if (f < 0)
+		return f;
+	/* Incompressible: a file system that packs zeros would reserve nothing. */
+	for (uint64_t at = 0; at < size && err == OK; at += SCRATCH) {
+		size_t n = size - at < SCRATCH ? (size_t)(size - at) : SCRATCH;
+
+		for (size_t i = 0; i + 8 <= n; i += 8) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			memcpy(st->scratch + i, &x, 8);
+		}
+		err = port_write(f, at, st->scratch, n);
+	}
+	if (err == OK)
+		err = port_sync(f);
+	port_close(f);
+	if (err != OK) {
+		(void)port_remove(path);
+		st->unlinks_pending = true;
+		return err;
+	}
+	st->reserve_there = true;
+	space_charge(st, (int64_t)blocks(size));
+	return OK;
+}
+
+bool space_give_reserve_up(struct store *st)
+{
+	char path[PORT_PATH_MAX];
+
+	if (!st->reserve_there)
+		return false;
+	files_name(st, "reserve", path);
+	if (port_remove(path) != OK)
+		return false;
+	st->reserve_there = false;
+	st->unlinks_pending = true;
+	space_charge(st, -(int64_t)blocks(space_reserve_size(st)));
+	log_warning("store: storage is full: the reserve was given up so that mail can be removed");
+	return true;
+}
+
+/* ---- may it come in? ---- */
+
+static int owner_room(struct store *st, uint32_t owner, uint64_t size)
+{
+	uint64_t used, messages;
+
+	if (st->config.owner_quota == 0)
+		return OK;
+	store_owner_usage(st, owner, &used, &messages);
+	return used + size > st->config.owner_quota ? E_FULL : OK;
+}
+
+/* The index must be able to take a checkpoint's worth of copies beside itself. */
+static bool index_has_room(const struct store *st)
+{
+	const struct slots *s = &st->tree.slots;
+
+	return s->used + s->limit / 8 + 2 * CHECKPOINT_FREED / 8 < s->limit;
+}
+
+int store_room(struct store *st, uint32_t owner, uint64_t size)
+{
+	uint64_t record = RECORD_HEADER + 512 + frames_size(size);
+
+	if (size > st->config.message_max)
+		return E_TOOBIG;
+	if (st->read_only)
+		return E_READONLY;
+	if (st->super.live + record > space_capacity(st) || !index_has_room(st))
+		return E_FULL;
+	return owner_room(st, owner, size);
+}
+
+int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
+{
+	(void)n;
+	if (!index_has_room(st))
+		return E_FULL;
+	return owner_room(st, owner, size);
+}
+
+int space_for_record(struct store *st, uint64_t bytes)
+{
+	struct log *log = &st->log;
+
+	/* What is staged in front of it goes into the segment first. */
+	if (log->file >= 0 && (uint64_t)log->end + log->used + RECORD_BLOCK + bytes <= st->super.segment_size &&
+		(st->extend || space_has(st, bytes + log->used + RECORD_BLOCK, false)))
+		return OK;
+	if (space_has(st, st->super.segment_size, false))
+		return OK;
+	st->clean_wanted = true;
+	return st->clean_hopeless ? E_FULL : E_AGAIN;
+}

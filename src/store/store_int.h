@@ -1,0 +1,282 @@
+/* What the files of the store share. The order of everything: stage (change.c,
+ * names.c, upload.c) -> write and sync (log.c) -> apply (apply.c) -> tell (the
+ * observer). Recovery (recover.c) applies the same records again. */
+#ifndef STORE_STORE_INT_H
+#define STORE_STORE_INT_H
+
+#include "base/err.h"
+#include "port/file.h"
+#include "port/system.h"
+#include "store/record.h"
+#include "store/store.h"
+#include "store/tree.h"
+#include "store/values.h"
+
+/* Records of one commit. Beyond it changes wait for the next turn. */
+#define LOG_ITEMS 512
+/* Mailboxes with staged changes in one turn; beyond it: E_AGAIN. */
+#define HEADS 64
+/* Copies under way at once; beyond it: E_AGAIN. */
+#define COPIES 16
+/* Lost tickets that are remembered. Only a full disk makes them, one a message. */
+#define LOST 32
+/* Messages that are being read while they may be expunged: one a session. */
+#define PINS 96
+/* Open files for reading. */
+#define HANDLES 8
+/* A checkpoint is due when this many slots were given up since the last: one
+ * apply gives up at most a few hundred (STORE_UIDS entries and their objects,
+ * each on pages of its own), and SLOTS_FREED_MAX must never be met. */
+#define CHECKPOINT_FREED 256
+/* Jump of LSN (and with it MODSEQ) at an unclean mount. */
+#define LSN_JUMP (1u << 20)
+
+struct log_item {
+	uint64_t lsn;
+	uint32_t at, len;             /* in the buffer: header, body, padding */
+	struct record record;
+	struct store_upload *upload;  /* whose frames follow the body, or NULL */
+	uint64_t tail_from;           /* RECORD_MOVED: frames are copied from here ... */
+	uint32_t tail_segment;        /* ... of this segment */
+	uint32_t segment, offset;     /* where it was written */
+	bool written;
+};
+
+struct log {
+	uint8_t *buffer;
+	uint32_t cap, used;
+	struct log_item *items;
+	uint32_t n_items, n_applied;
+	bool wanted;             /* somebody waits for the commit */
+	uint64_t lazy_since_us;  /* when the oldest lazy change was made; 0: none */
+	uint64_t staged, applied, durable; /* LSNs */
+	bool syncing;
+	/* the open segment */
+	port_file file;          /* -1: none */
+	uint32_t segment, salt;
+	uint32_t end, synced_end; /* written; known to be synced */
+	uint32_t prev_segment, prev_valid_end; /* what the next segment's header names */
+	uint64_t unsynced_tail;  /* message bytes written since the last sync */
+};
+
+struct head {
+	uint32_t mailbox, uidnext;
+	bool staged; /* changes of it are staged and not applied */
+};
+
+struct open_copy {
+	uint32_t mailbox; /* 0: free */
+	bool aborting;
+};
+
+struct lost {
+	uint64_t lsn;
+	int err;
+};
+
+struct pin {
+	uint64_t object; /* 0: free */
+	uint32_t count;
+	bool dead;       /* expunged meanwhile: `place` is the only way to it */
+	struct object place;
+};
+
+struct handle {
+	port_file file; /* -1: free */
+	bool blob;
+	uint64_t id;
+	uint32_t used;
+};
+
+/* What a superblock holds beside the tree's affairs. */
+struct super {
+	uint64_t checkpoint;  /* number, 1 for the first */
+	uint64_t identity;
+	uint64_t replay_lsn;  /* records above it are to be applied */
+	uint32_t replay_segment, replay_offset; /* where they begin */
+	uint64_t durable;
+	uint64_t next_lsn, next_object, orphan_from;
+	uint32_t next_mailbox, next_uidvalidity, next_segment;
+	uint64_t box_time;
+	uint64_t live, objects, messages;
+	uint64_t life_bytes_in, life_bytes_written;
+	uint64_t storage; /* budget at that time: segment size follows it */
+	uint32_t segment_size;
+	bool clean;
+};
+
+struct cleaning {
+	uint32_t segment; /* 0: none under way */
+	uint32_t offset, end, salt;
+	port_file file;
+};
+
+struct store {
+	struct store_config config;
+	char dir[PORT_PATH_MAX - 64];
+	port_file lock;
+	struct super super;    /* counters as they are now; checkpoint: the last durable */
+	uint64_t replay_before; /* replay LSN of the durable checkpoint before the last */
+	uint64_t replay_last;   /* and of the last */
+	struct tree tree;
+	struct log log;
+	struct head heads[HEADS];
+	uint32_t n_heads;
+	bool names_staged; /* NAMES records are staged: others wait a turn */
+	struct open_copy copies[COPIES];
+	struct lost lost[LOST];
+	uint32_t n_lost;
+	struct pin pins[PINS];
+	struct handle handles[HANDLES];
+	uint32_t handle_clock;
+	struct pool uploads, chunks;
+	struct store_upload *open_uploads;
+	struct store_observer observer;
+	bool read_only, extend;
+	bool unlinks_pending; /* removals that the directory's sync has not made durable */
+	bool replaying;
+	uint32_t replay_at_segment, replay_at_offset; /* a checkpoint during the replay goes on from here */
+	uint64_t charged;     /* bytes of all files, as `storage` counts them */
+	uint32_t index_high;  /* slots charged for */
+	bool reserve_there;
+	bool checkpoint_due;
+	uint64_t checkpoint_log; /* bytes logged since the last checkpoint */
+	bool clean_wanted;       /* somebody waits for room that cleaning can make */
+	bool clean_hopeless;     /* no segment has garbage worth copying for; until something is freed */
+	bool sweep_due;          /* a checkpoint may have set segments free */
+	uint32_t clean_failed;   /* a segment that can't be cleaned: not tried again in this mount */
+	struct cleaning cleaning;
+	uint64_t mount_us, box_base;
+	uint64_t bytes_in, syncs_before;
+	uint64_t log_bytes;
+	uint64_t checkpoints, cleaned, damaged;
+	uint8_t *scratch;     /* SCRATCH bytes, free between calls */
+	uint8_t *replay;      /* a record's body during recovery and cleaning */
+};
+
+#define SCRATCH (4 * FRAME)
+#define BODY_MAX (LIMIT_SUMMARY + 16u + STORE_TARGETS * 28u + 64u)
+
+/* ---- files.c ---- */
+void files_segment_name(const struct store *st, uint32_t id, char *out);
+void files_blob_name(const struct store *st, uint64_t id, char *out);
+void files_name(const struct store *st, const char *name, char *out);
+/* The directory that holds the store's. */
+void files_parent(const struct store *st, char *out);
+/* A handle for reading, from a small cache. */
+port_file files_open(struct store *st, bool blob, uint64_t id);
+void files_forget(struct store *st, bool blob, uint64_t id);
+int files_remove(struct store *st, bool blob, uint64_t id);
+/* Before a new file is made: earlier removals must be durable (rule 5). */
+int files_before_create(struct store *st);
+
+/* ---- space.c ---- */
+uint64_t space_reserve_size(const struct store *st);
+uint64_t space_capacity(const struct store *st);
+int space_count(struct store *st);
+/* Whether `bytes` more may be taken; control records may use the reserve. */
+bool space_has(const struct store *st, uint64_t bytes, bool control);
+uint64_t space_of_blob(uint64_t size);
+void space_charge(struct store *st, int64_t bytes);
+void space_charge_index(struct store *st);
+/* Room for n more references of `size` bytes in all to messages that are there. */
+int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n);
+/* Room for a record of that many bytes in the log, segments included. E_FULL;
+ * E_AGAIN when cleaning will make it. */
+int space_for_record(struct store *st, uint64_t bytes);
+int space_make_reserve(struct store *st);
+bool space_give_reserve_up(struct store *st);
+
+/* ---- store.c ---- */
+uint64_t store_box_time(const struct store *st);
+void store_fail(struct store *st, const char *what, int err); /* turns read-only, says so once */
+
+/* ---- log.c ---- */
+/* Room for a record's body of at most len bytes; NULL: commit first (E_AGAIN).
+ * Control records may use what is kept back for them. */
+uint8_t *log_body(struct store *st, size_t len);
+/* Adds the record whose body (body_len bytes) was just built. */
+uint64_t log_add(struct store *st, enum record_type type, size_t body_len);
+struct log_item *log_last(struct store *st);
+/* Applies the record just added at once if nothing waits before it (a lazy
+ * change): 0; else asks for the commit and returns its ticket. */
+store_ticket log_lazy(struct store *st);
+/* True when a change may be applied before its sync: nothing waits before it. */
+bool log_idle(const struct store *st);
+/* Applies the record just added; only when log_idle was true. */
+int log_apply_now(struct store *st);
+store_ticket log_wait(struct store *st);
+void log_lose(struct store *st, struct log_item *item, int err);
+
+/* ---- segment.c ---- */
+int segment_create(struct store *st, uint64_t first_lsn);
+int segment_close(struct store *st, uint64_t last_lsn, uint32_t valid_end);
+/* Reads and verifies the header of a segment file. */
+struct segment_header {
+	uint32_t id, salt, prev, prev_end;
+	uint64_t first_lsn, durable;
+	bool extend;
+};
+int segment_read_header(struct store *st, port_file f, uint32_t id, struct segment_header *out);
+int segment_row_get(struct store *st, uint32_t id, struct segment *row);
+int segment_row_put(struct store *st, uint32_t id, const struct segment *row);
+int segment_live(struct store *st, uint32_t id, int64_t bytes, uint64_t lsn);
+
+/* ---- apply.c ---- */
+int apply_record(struct store *st, const struct record *r, const uint8_t *body, uint32_t segment, uint32_t offset);
+/* ---- names.c ---- */
+int apply_names(struct store *st, const struct record *r, const uint8_t *body);
+#define NAMES_RECENT_BYTES 9
+/* Builds the operation "UIDs below uid are recent no more". */
+void names_recent(uint8_t *body, uint32_t mailbox, uint32_t uid);
+/* Builds the operation that forgets an empty doomed mailbox; its length. */
+size_t names_drop(uint8_t *body, uint32_t mailbox);
+uint64_t names_hash(const struct store *st, struct bytes name);
+/* Child of `parent` (0: top of that owner) by its level. E_NOENT. */
+int names_child(struct store *st, uint32_t owner, uint32_t parent, struct bytes level, uint32_t *id);
+uint64_t names_parent_key(uint32_t owner, uint32_t parent);
+
+/* ---- rows and records: apply.c ---- */
+int mailbox_load(struct store *st, uint32_t id, struct mailbox *m);
+int mailbox_save(struct store *st, const struct mailbox *m);
+int entry_load(struct store *st, uint32_t mailbox, uint32_t uid, struct store_entry *e);
+int object_load(struct store *st, uint64_t id, struct object *o);
+int object_save(struct store *st, uint64_t id, const struct object *o);
+uint64_t object_record_size(const struct object *o);
+/* Drops staged entries of a mailbox from uid `down_to` on. */
+int apply_unstage(struct store *st, struct mailbox *m, uint32_t down_to, uint64_t lsn);
+
+/* ---- change.c ---- */
+/* Everything that changes a mailbox begins here: E_READONLY, E_NOENT, E_AGAIN
+ * (heads full; a copy into it is open). */
+int change_begin(struct store *st, uint32_t mailbox, struct mailbox *m, struct head **head);
+struct head *change_head(struct store *st, uint32_t mailbox);
+size_t ranges_put(uint8_t *p, const uint32_t *uids, size_t n);
+/* One slice of taking an aborted copy back; E_AGAIN when there is more. */
+int change_unstage(struct store *st);
+
+/* ---- upload.c ---- */
+/* Bound of its private structure. */
+#define UPLOAD_BYTES (96 + (LIMIT_LOG_MESSAGE / FRAME_DATA + 2) * sizeof(void *))
+/* Pieces of an upload's frames for the log; how many there are. */
+size_t upload_pieces(const struct store_upload *up, struct port_piece *pieces, size_t cap);
+void upload_free(struct store_upload *up);
+uint64_t upload_orphans_from(const struct store *st);
+
+/* ---- checkpoint.c ---- */
+int checkpoint_write(struct store *st, bool clean);
+int checkpoint_slice(struct store *st);
+int super_read(struct store *st, unsigned which, struct super *out, bool adopt);
+int super_format(struct store *st);
+
+/* ---- recover.c ---- */
+int recover(struct store *st, char *reason, size_t cap);
+/* The record at or behind `at` (the next block if a commit ended there). E_NOENT:
+ * none there. */
+int scan_record(port_file f, uint32_t salt, uint32_t at, uint32_t end, struct record *r, uint32_t *found_at);
+
+/* ---- body.c ---- */
+int object_place(struct store *st, uint64_t id, struct object *o);
+int object_release(struct store *st, uint64_t id, uint64_t lsn);
+
+#endif

@@ -1,0 +1,371 @@
+/* Messages on their way in. A small one is kept in memory, already in frames,
+ * until it goes into the log; a large one, or one for which there is no memory,
+ * is a file of its own from the start or from then on. */
+#include "store/store_int.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/le.h"
+
+#define FRAMES_MAX (LIMIT_LOG_MESSAGE / FRAME_DATA + 1)
+/* A long stream is synced piece by piece, so that no sync at its end is long. */
+#define SYNC_EVERY (256u * 1024)
+
+struct store_upload {
+	struct store *st;
+	struct store_upload *next;
+	uint64_t object;
+	uint64_t size;
+	port_file file;            /* the blob, or -1 */
+	uint8_t *frames[FRAMES_MAX]; /* in memory; a blob uses only the first */
+	uint32_t n_frames;         /* full ones in memory, or written to the blob */
+	uint32_t fill;             /* data bytes in the last, unfinished one */
+	uint64_t unsynced;
+	uint64_t charged;          /* bytes of the budget that the blob takes */
+	bool committed;            /* belongs to the log now */
+	bool finished;             /* the last frame has its checksum */
+};
+
+_Static_assert(sizeof(struct store_upload) <= UPLOAD_BYTES, "the pool's units are large enough");
+
+static uint32_t memory_frames(const struct store *st)
+{
+	uint32_t most = st->super.segment_size / 2 - (BODY_MAX + RECORD_BLOCK);
+
+	return (most < LIMIT_LOG_MESSAGE ? most : LIMIT_LOG_MESSAGE) / FRAME;
+}
+
+static bool in_memory(const struct store_upload *up)
+{
+	return up->file < 0;
+}
+
+static uint8_t *current(const struct store_upload *up)
+{
+	return up->frames[in_memory(up) ? up->n_frames : 0];
+}
+
+uint64_t upload_orphans_from(const struct store *st)
+{
+	uint64_t least = st->super.next_object;
+
+	for (const struct store_upload *up = st->open_uploads; up; up = up->next)
+		if (up->object < least)
+			least = up->object;
+	return least;
+}
+
+static int open_blob(struct store_upload *up)
+{
+	char name[PORT_PATH_MAX];
+	int err = files_before_create(up->st);
+
+	if (err != OK)
+		return err;
+	files_blob_name(up->st, up->object, name);
+	up->file = port_open(name, PORT_READ | PORT_WRITE | PORT_CREATE | PORT_EMPTY);
+	return up->file < 0 ? up->file : OK;
+}
+
+int store_upload_begin(struct store *st, uint64_t size, struct store_upload **out)
+{
+	struct store_upload *up;
+	int err = OK;
+
+	if (st->read_only)
+		return E_READONLY;
+	if (size > st->config.message_max)
+		return E_TOOBIG;
+	if (st->super.live + size > space_capacity(st))
+		return E_FULL;
+	/* One frame at least must be there for each upload. */
+	if (pool_free(&st->chunks) == 0)
+		return E_AGAIN;
+	up = pool_get(&st->uploads);
+	if (!up)
+		return E_AGAIN;
+	up->st = st;
+	up->file = -1;
+	up->object = st->super.next_object++;
+	up->frames[0] = pool_get(&st->chunks);
+	up->next = st->open_uploads;
+	st->open_uploads = up;
+	if (frames_size(size) > (uint64_t)memory_frames(st) * FRAME)
+		err = open_blob(up);
+	if (err != OK) {
+		store_upload_abort(up);
+		return err;
+	}
+	*out = up;
+	return OK;
+}
+
+static int sync_now_and_then(struct store_upload *up, uint32_t written)
+{
+	up->unsynced += written;
+	if (up->unsynced < SYNC_EVERY)
+		return OK;
+	up->unsynced = 0;
+	return port_sync(up->file);
+}
+
+static int write_frame(struct store_upload *up, uint32_t number, const uint8_t *frame, uint32_t len)
+{
+	int err;
+
+	if (!space_has(up->st, FRAME, false))
+		return E_FULL;
+	err = port_write(up->file, (uint64_t)number * FRAME, frame, len);
+	if (err != OK)
+		return err;
+	space_charge(up->st, FRAME);
+	up->charged += FRAME;
+	up->st->log_bytes += len;
+	return sync_now_and_then(up, len);
+}
+
+/* No more memory for it: the frames, all of them finished, go to a file, and
+ * the first one's memory takes the next. */
+static int spill(struct store_upload *up)
+{
+	uint32_t full = up->n_frames;
+	int err = open_blob(up);
+
+	for (uint32_t i = 0; i < full && err == OK; i++)
+		err = write_frame(up, i, up->frames[i], FRAME);
+	for (uint32_t i = 1; i < full && err == OK; i++) {
+		pool_put(&up->st->chunks, up->frames[i]);
+		up->frames[i] = NULL;
+	}
+	return err;
+}
+
+static int finish_frame(struct store_upload *up)
+{
+	uint8_t *frame = current(up);
+	int err = OK;
+
+	put_le32(frame + up->fill, frame_crc(up->object, up->n_frames, frame, up->fill));
+	if (in_memory(up)) {
+		up->n_frames++;
+		return OK;
+	}
+	err = write_frame(up, up->n_frames, frame, up->fill + 4);
+	up->n_frames++;
+	return err;
+}
+
+/* A place for the next frame: memory while there is some and the message is
+ * small, else the file. */
+static int next_frame(struct store_upload *up)
+{
+	struct store *st = up->st;
+
+	up->fill = 0;
+	if (!in_memory(up))
+		return OK;
+	/* Others must find a frame each. */
+	if (up->n_frames < memory_frames(st) && pool_free(&st->chunks) > pool_free(&st->uploads)) {
+		up->frames[up->n_frames] = pool_get(&st->chunks);
+		return OK;
+	}
+	return spill(up);
+}
+
+int store_upload_write(struct store_upload *up, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	assert(!up->finished);
+	if (up->size + len > up->st->config.message_max)
+		return E_TOOBIG;
+	while (len) {
+		size_t n = FRAME_DATA - up->fill < len ? FRAME_DATA - up->fill : len;
+		int err = OK;
+
+		if (n == 0) {
+			err = finish_frame(up);
+			if (err == OK)
+				err = next_frame(up);
+			if (err != OK)
+				return err;
+			continue;
+		}
+		memcpy(current(up) + up->fill, p, n);
+		up->fill += (uint32_t)n;
+		up->size += n;
+		p += n;
+		len -= n;
+	}
+	return OK;
+}
+
+uint64_t store_upload_size(const struct store_upload *up)
+{
+	return up->size;
+}
+
+int64_t store_upload_read(struct store_upload *up, uint64_t offset, void *data, size_t len)
+{
+	size_t done = 0;
+
+	if (offset >= up->size)
+		return 0;
+	if (len > up->size - offset)
+		len = (size_t)(up->size - offset);
+	while (done < len) {
+		uint32_t number = (uint32_t)((offset + done) / FRAME_DATA);
+		size_t at = (size_t)((offset + done) % FRAME_DATA), n = FRAME_DATA - at;
+		uint8_t *out = (uint8_t *)data + done;
+
+		if (n > len - done)
+			n = len - done;
+		if (in_memory(up) || (number == up->n_frames && !up->finished))
+			memcpy(out, up->frames[in_memory(up) ? number : 0] + at, n);
+		else if (port_read(up->file, (uint64_t)number * FRAME + at, out, n) != (int64_t)n)
+			return E_IO;
+		done += n;
+	}
+	return (int64_t)done;
+}
+
+void upload_free(struct store_upload *up)
+{
+	struct store *st = up->st;
+	struct store_upload **p = &st->open_uploads;
+
+	while (*p && *p != up)
+		p = &(*p)->next;
+	if (*p)
+		*p = up->next;
+	if (up->file >= 0)
+		port_close(up->file);
+	for (uint32_t i = 0; i < FRAMES_MAX; i++)
+		pool_put(&st->chunks, up->frames[i]);
+	pool_put(&st->uploads, up);
+}
+
+void store_upload_abort(struct store_upload *up)
+{
+	struct store *st = up->st;
+	uint64_t object = up->object;
+	uint64_t charged = up->charged;
+	bool blob = !in_memory(up);
+
+	assert(!up->committed);
+	upload_free(up);
+	if (!blob)
+		return;
+	(void)files_remove(st, true, object);
+	space_charge(st, -(int64_t)charged);
+}
+
+size_t upload_pieces(const struct store_upload *up, struct port_piece *pieces, size_t cap)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < up->n_frames && n < cap; i++, n++)
+		pieces[n] = (struct port_piece){ up->frames[i], i + 1 == up->n_frames ? up->fill + 4 : FRAME };
+	return n;
+}
+
+/* ---- commit ---- */
+
+/* The last frame, and for a blob the file and its name made durable before
+ * its record exists. */
+static int finish(struct store_upload *up)
+{
+	int err = OK;
+
+	if (up->finished)
+		return OK;
+	if (up->fill)
+		err = finish_frame(up);
+	if (err == OK && !in_memory(up))
+		err = port_sync(up->file);
+	if (err == OK && !in_memory(up))
+		err = port_sync_dir(up->st->dir);
+	up->finished = err == OK;
+	return err;
+}
+
+/* Whether all targets can take it: nothing is changed yet. */
+static int check_targets(struct store_upload *up, struct store_target *targets, size_t n, struct head **heads)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct mailbox m;
+		int err = change_begin(up->st, targets[i].mailbox, &m, &heads[i]);
+
+		if (err == OK)
+			err = store_room(up->st, m.owner, up->size);
+		if (err != OK)
+			return err;
+	}
+	return OK;
+}
+
+static size_t build(struct store_upload *up, uint8_t *body, struct bytes summary, struct store_target *targets,
+	size_t n, struct head **heads)
+{
+	uint8_t *p = body + 16;
+
+	put_le64(body, up->object);
+	put_le32(body + 8, (uint32_t)up->size);
+	put_le16(body + 12, (uint16_t)n);
+	put_le16(body + 14, 0);
+	for (size_t i = 0; i < n; i++, p += 28) {
+		targets[i].uid = heads[i]->uidnext++;
+		heads[i]->staged = true;
+		put_le32(p, targets[i].mailbox);
+		put_le32(p + 4, targets[i].uid);
+		put_le64(p + 8, targets[i].keywords);
+		put_le64(p + 16, (uint64_t)targets[i].received);
+		put_le16(p + 24, (uint16_t)targets[i].zone);
+		p[26] = targets[i].flags;
+		p[27] = 0;
+	}
+	if (summary.len)
+		memcpy(p, summary.data, summary.len);
+	return (size_t)(p - body) + summary.len;
+}
+
+int store_upload_commit(struct store_upload *up, struct bytes summary, struct store_target *targets, size_t n,
+	store_ticket *ticket)
+{
+	struct store *st = up->st;
+	struct head *heads[STORE_TARGETS];
+	struct log_item *item;
+	size_t len;
+	uint8_t *body;
+	int err;
+
+	assert(n >= 1 && n <= STORE_TARGETS && summary.len <= LIMIT_SUMMARY);
+	*ticket = 0;
+	err = check_targets(up, targets, n, heads);
+	if (err == OK)
+		err = finish(up);
+	if (err == OK)
+		err = space_for_record(st, RECORD_HEADER + 16 + n * 28 + summary.len +
+			(in_memory(up) ? frames_size(up->size) : 0));
+	if (err != OK)
+		return err;
+	body = log_body(st, 16 + n * 28 + summary.len);
+	if (!body)
+		return E_AGAIN;
+	len = build(up, body, summary, targets, n, heads);
+	(void)log_add(st, RECORD_MESSAGE, len);
+	item = log_last(st);
+	item->record.summary_len = (uint32_t)summary.len;
+	st->bytes_in += up->size;
+	if (in_memory(up)) {
+		item->record.tail_len = (uint32_t)frames_size(up->size);
+		item->upload = up;
+		up->committed = true;
+	} else {
+		item->record.flags = RECORD_BLOB;
+		upload_free(up);
+	}
+	*ticket = log_wait(st);
+	return OK;
+}
