@@ -378,12 +378,11 @@ int date_parse_imap_day(struct bytes text, int64_t *day)
 /* A time in its zone as numbers; the year is kept within four digits. */
 static void split(struct date d, struct parts *p, int *week_day)
 {
-	int64_t local = d.seconds + (int64_t)d.zone * 60;
 	int64_t least = date_days(1, 1, 1) * DAY_SECONDS, most = date_days(10000, 1, 1) * DAY_SECONDS - 1;
-	int64_t days;
+	int64_t shift = (int64_t)d.zone * 60, local, days;
 	int left;
 
-	local = local < least ? least : local > most ? most : local;
+	local = d.seconds < least - shift ? least : d.seconds > most - shift ? most : d.seconds + shift;
 	days = floor_days(local);
 	left = (int)(local - days * DAY_SECONDS);
 	date_civil(days, &p->year, &p->month, &p->day);

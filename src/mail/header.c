@@ -196,17 +196,21 @@ static bool take_byte(struct header_filter *f, uint8_t c)
 	return true;
 }
 
+/* What was held is out: the line it started goes on, or is over. */
+static void flushed(struct header_filter *f)
+{
+	f->state = f->held && f->hold[f->held - 1] == '\n' ? AT_START : IN_LINE;
+}
+
 size_t header_filter_push(struct header_filter *f, struct bytes in, struct buf *out)
 {
 	size_t taken = 0;
 
 	for (;;) {
 		if (f->state == FLUSH) {
-			if (!flush(f, out))
+			if (!flush(f, out) || f->done)
 				return taken;
-			if (f->done)
-				return taken;
-			f->state = f->held && f->hold[f->held - 1] == '\n' ? AT_START : IN_LINE;
+			flushed(f);
 		}
 		if (taken == in.len)
 			return taken;
@@ -228,12 +232,15 @@ bool header_filter_end(struct header_filter *f, struct buf *out)
 		decide(f);
 	if (f->state == FLUSH && !flush(f, out))
 		return false;
-	if (!f->done) {
-		f->done = true;
-		f->held = 2;
-		f->written = 0;
-		memcpy(f->hold, "\r\n", 2);
-		f->state = FLUSH;
-	}
+	if (f->done)
+		return true;
+	if (f->state == FLUSH)
+		flushed(f);
+	/* A last line that was cut off gets its end as well. */
+	f->held = f->passing && f->state == IN_LINE ? 4 : 2;
+	f->written = 0;
+	memcpy(f->hold, "\r\n\r\n", 4);
+	f->done = true;
+	f->state = FLUSH;
 	return flush(f, out);
 }

@@ -49,7 +49,8 @@ void header_filter_begin(struct header_filter *f, const struct bytes *names, siz
  * pieces never changes the result. */
 size_t header_filter_push(struct header_filter *f, struct bytes in, struct buf *out);
 /* The header is over: appends what was held back and, when no blank line was
- * seen, CRLF. False when out is full: call again with a fresh buffer. */
+ * seen, one, since clients wait for it (and the end of a line that was cut
+ * off). False when out is full: call again with a fresh buffer. */
 bool header_filter_end(struct header_filter *f, struct buf *out);
 
 #endif
