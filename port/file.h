@@ -63,7 +63,10 @@ int port_write_pieces(port_file f, uint64_t offset, const struct port_piece *pie
  * start and a completion, so that a loop may do other work in between:
  * port_sync_start returns OK when under way or complete; port_sync_done returns
  * E_AGAIN while it is not complete, then its result once (OK, E_IO, E_NOSPC).
- * At most one sync of one handle is under way. port/posix blocks in the start
+ * It covers what was written before its start, nothing later. At most one sync
+ * of one handle is under way: a second start, or a done without one, is E_STATE.
+ * What the device has to say always comes by port_sync_done. Closing the handle
+ * gives the sync up: it may have happened or not. port/posix blocks in the start
  * and adds the time to port_sync_stats. */
 int port_sync_start(port_file f);
 int port_sync_done(port_file f);

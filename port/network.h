@@ -35,12 +35,13 @@ uint16_t port_listen_port(port_socket listener);
  * table is full: try later). */
 port_socket port_accept(port_socket listener, struct port_address *peer);
 /* For the command-line tool: connects to unix:PATH or IP:PORT and blocks until
- * connected. The handle it returns is blocking. */
+ * connected. The handle it returns is blocking. E_CLOSED when nobody listens
+ * there, E_NOENT when there is no such path, E_ACCESS. */
 port_socket port_connect(const char *where);
 void port_shut(port_socket s); /* closes; unsent bytes are still tried */
 
-/* Bytes moved (at least 1), 0 at the peer's end of stream (recv only),
- * E_AGAIN, or E_CLOSED (reset, broken pipe). */
+/* Bytes moved (at least 1), 0 at the peer's end of stream (recv only), E_AGAIN,
+ * or E_CLOSED (reset, broken pipe). len must not be 0. */
 int64_t port_recv(port_socket s, void *data, size_t len);
 int64_t port_send(port_socket s, const void *data, size_t len);
 
@@ -57,7 +58,9 @@ struct port_wait {
 };
 /* Waits until one of them is ready, a signal came, or timeout_ms passed (0:
  * only look; negative: no limit). The number that are ready, 0 on time-out or
- * signal, or E_IO. */
+ * signal, E_LIMIT for more than PORT_WAIT_MAX, or E_IO. A sync that completes
+ * may end it too. A set entry with want 0 still shows a reset. */
+#define PORT_WAIT_MAX 2048
 int port_wait(struct port_wait *set, size_t n, int timeout_ms);
 
 /* Address as text: "192.168.1.2", "2001:db8::1", "unix". At most 46 bytes. */

@@ -42,10 +42,6 @@
 /* After so much silence of a peer that is being asked, port_alive is false. */
 #define DEAD_MS 60000
 
-/* Sockets that port_wait can look at in one call: 8 bytes each. Beyond it:
- * E_LIMIT. */
-#define WAIT_MAX 2048
-
 /* Bytes of unread input that port_shut takes off the kernel, so that closing
  * does not turn into a reset that overtakes the last words sent. */
 #define SHUT_DRAIN (64 * 1024)
@@ -370,10 +366,10 @@ static short events_of(uint8_t want)
 
 int port_wait(struct port_wait *set, size_t n, int timeout_ms)
 {
-	static struct pollfd polled[WAIT_MAX + 1];
+	static struct pollfd polled[PORT_WAIT_MAX + 1];
 	int ready = 0, got;
 
-	if (n > WAIT_MAX)
+	if (n > PORT_WAIT_MAX)
 		return E_LIMIT;
 	for (size_t i = 0; i < n; i++) {
 		set[i].got = 0;

@@ -97,3 +97,8 @@ bool port_stdout_is_terminal(void)
 {
 	return isatty(STDOUT_FILENO) == 1;
 }
+
+bool port_stdin_is_terminal(void)
+{
+	return isatty(STDIN_FILENO) == 1;
+}

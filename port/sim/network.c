@@ -241,6 +241,8 @@ int64_t port_recv(port_socket s, void *data, size_t len)
 {
 	struct link *l;
 
+	if (len == 0)
+		sim_misuse("port_recv of no bytes");
 	if (s >= FIRST_CLIENT) {
 		int64_t n = sim_client_recv(s - FIRST_CLIENT, data, len);
 		return n > 0 ? n : n == 0 ? E_AGAIN : n == E_CLOSED ? 0 : E_CLOSED;
@@ -260,6 +262,8 @@ int64_t port_send(port_socket s, const void *data, size_t len)
 	struct link *l;
 	size_t room;
 
+	if (len == 0)
+		sim_misuse("port_send of no bytes");
 	if (s >= FIRST_CLIENT) {
 		int64_t n = sim_client_send(s - FIRST_CLIENT, data, len);
 		return n == 0 ? E_AGAIN : n;

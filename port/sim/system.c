@@ -188,6 +188,8 @@ int port_wait(struct port_wait *set, size_t n, int timeout_ms)
 	uint64_t sync = files_next_us();
 	int ready;
 
+	if (n > PORT_WAIT_MAX)
+		return E_LIMIT;
 	for (;;) {
 		bool moved = box.move && box.move(box.move_context);
 

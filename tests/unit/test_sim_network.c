@@ -83,6 +83,9 @@ T_TEST(addresses_as_rfc_5952_writes_them)
 	}
 }
 
+/* How many pieces of each length port_recv gave in the last exchange. */
+static unsigned lengths[701];
+
 /* Sends a fixed stream both ways; how many calls it took. */
 static unsigned exchange(uint64_t seed, enum sim_chunks chunks)
 {
@@ -93,6 +96,7 @@ static unsigned exchange(uint64_t seed, enum sim_chunks chunks)
 	port_socket s;
 
 	box(seed, chunks, 512);
+	memset(lengths, 0, sizeof lengths);
 	s = accepted(&c);
 	for (size_t i = 0; i < sizeof data; i++)
 		data[i] = (uint8_t)(i * 7 + i / 256);
@@ -103,6 +107,8 @@ static unsigned exchange(uint64_t seed, enum sim_chunks chunks)
 		sent += (size_t)n;
 		n = port_recv(s, piece, sizeof piece);
 		T_OK(n > 0 || n == E_AGAIN);
+		if (n > 0)
+			lengths[n]++;
 		for (size_t at = 0; n > 0 && at < (size_t)n;) {
 			int64_t m = port_send(s, piece + at, (size_t)n - at);
 
@@ -125,6 +131,11 @@ T_TEST(pieces_differ_and_bytes_do_not)
 
 	T_OK(exchange(1, SIM_CHUNKS_WHOLE) <= 7);
 	T_EQ(exchange(1, SIM_CHUNKS_ONE), 3000);
+	T_EQ(lengths[1], 3000);
+	exchange(1, SIM_CHUNKS_RANDOM);
+	for (unsigned i = 1; i < 512; i++)
+		lengths[0] += lengths[i] > 0;
+	T_OK(lengths[0] > 8);
 	for (uint64_t seed = 0; seed < 20; seed++) {
 		T_EQ(exchange(seed, SIM_CHUNKS_RANDOM), exchange(seed, SIM_CHUNKS_RANDOM));
 		different += exchange(seed, SIM_CHUNKS_RANDOM) != exchange(seed + 1, SIM_CHUNKS_RANDOM);
