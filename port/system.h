@@ -51,6 +51,8 @@ int64_t port_stdin(void *data, size_t len);
 /* Writes all to standard output, or E_IO. */
 int port_stdout(const void *data, size_t len);
 bool port_stdout_is_terminal(void);
+/* Whether port_read_password asks somebody. */
+bool port_stdin_is_terminal(void);
 
 /* Resident anonymous memory of this process in bytes, 0 when unknown. */
 uint64_t port_resident(void);
