@@ -106,7 +106,8 @@ static int copy_lines(struct accounts *a, struct output *o, const struct change 
 	while ((err = users_reader_next(&r, &line)) == OK) {
 		if (r.line == 1 && users_head_parse(line, &next, &counter))
 			continue;
-		if (users_line_counts(line) && users_line_parse(line, &user, &why) == OK && user.id == change->user.id) {
+		if (users_line_counts(line) && users_line_parse(line, &user, &why) == OK &&
+			user.id == change->user.id) {
 			if (change->kind == CHANGE_REPLACE)
 				err = put_user(o, &change->user);
 		} else {

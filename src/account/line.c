@@ -150,11 +150,10 @@ bool users_head_parse(struct bytes line, uint32_t *next, uint32_t *change)
 {
 	uint32_t n, c;
 
-	if (!bytes_equal(text_word(&line), bytes_of("#cubby-users")) ||
-		!bytes_equal(text_word(&line), bytes_of("1")) || !bytes_equal(text_word(&line), bytes_of("next")) ||
+	if (!bytes_equal(text_word(&line), bytes_of("#cubby-users")) || !bytes_equal(text_word(&line), bytes_of("1")) ||
+		!bytes_equal(text_word(&line), bytes_of("next")) ||
 		number(text_word(&line), 1, UINT32_MAX - 1, &n) != OK ||
-		!bytes_equal(text_word(&line), bytes_of("change")) ||
-		number(text_word(&line), 0, UINT32_MAX, &c) != OK)
+		!bytes_equal(text_word(&line), bytes_of("change")) || number(text_word(&line), 0, UINT32_MAX, &c) != OK)
 		return false;
 	*next = n;
 	*change = c;

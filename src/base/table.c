@@ -57,7 +57,7 @@ static size_t buckets_size(uint32_t count)
 size_t table_memory(size_t key, size_t value, uint32_t count)
 {
 	return arena_size(sizeof(UT_hash_table)) + buckets_size(count) + pool_size(value_at(key) + value, count) +
-	       arena_size(sizeof(struct table_entry));
+		arena_size(sizeof(struct table_entry));
 }
 
 bool table_init(struct table *t, struct arena *a, const char *name, size_t key, size_t value, uint32_t count,

@@ -148,7 +148,11 @@ T_TEST(checks_passwords)
 	T_OK(right > 4096 / 1000); /* slices, not one long step */
 	T_EQ(login("ANNA@box.local", "pencil", NULL), OK);
 	T_EQ(login("ben m\xC3\xBCller", "M\xC3\xBCller 1a", NULL), OK);
-	T_EQ(login("ben m\xC3\xBCller", "M\xC3\xBCller\xC2\xA0\xEF\xBC\x91" "a", NULL), OK); /* SASLprep */
+	T_EQ(login("ben m\xC3\xBCller",
+		     "M\xC3\xBCller\xC2\xA0\xEF\xBC\x91"
+		     "a",
+		     NULL),
+		OK); /* SASLprep */
 	T_EQ(login("anna", "", NULL), E_ACCESS);
 	T_EQ(login("anna", "pencil\xFF", &wrong), E_ACCESS);
 	T_EQ(right, wrong);
@@ -277,8 +281,8 @@ T_TEST(one_writer)
 
 T_TEST(names_and_passwords)
 {
-	static const char *const bad[] = { "", " a", "a ", "a:b", "a/b", "a@b", "a\nb", "\x7F", "\xC2\x80", "#a", "-a", ".", "..",
-		"a\"b", "a\\b", "a*", "a%", "\xFF",
+	static const char *const bad[] = { "", " a", "a ", "a:b", "a/b", "a@b", "a\nb", "\x7F", "\xC2\x80", "#a", "-a",
+		".", "..", "a\"b", "a\\b", "a*", "a%", "\xFF",
 		"0123456789012345678901234567890123456789012345678901234567890123x" };
 	static const char *const good[] = { "a", "Ben M\xC3\xBCller", "a.b-c_d+e", "\xE8\x8A\xB1\xE5\xAD\x90",
 		"0123456789012345678901234567890123456789012345678901234567890123" };
@@ -433,12 +437,13 @@ static void cut_body(void *context)
  * always log in with the old or the new password, and ben's number is used once. */
 static void cut_at(uint64_t n, const struct sim_policy *policy, bool *done)
 {
-	struct cut_run run = { 1, 1, 1 };
+	static struct cut_run run;
 	enum sim_end end;
 
 	fresh();
 	start();
 	T_EQ(add("anna", "one"), OK);
+	run = (struct cut_run){ 1, 1, 1 };
 	sim_cut_at(n);
 	end = sim_run(cut_body, &run);
 	*done = end == SIM_DONE;
@@ -502,6 +507,6 @@ T_TEST(measure)
 }
 
 T_MAIN(T_RUN(reads_a_file) T_RUN(checks_passwords) T_RUN(login_places) T_RUN(change_during_a_check) T_RUN(no_users)
-	T_RUN(changes) T_RUN(sees_changes_of_others) T_RUN(one_writer) T_RUN(names_and_passwords) T_RUN(bad_lines)
-	T_RUN(long_line) T_RUN(changed_in_place) T_RUN(read_errors) T_RUN(write_errors) T_RUN(power_cuts)
-	T_RUN(ten_thousand) T_RUN(measure))
+		T_RUN(changes) T_RUN(sees_changes_of_others) T_RUN(one_writer) T_RUN(names_and_passwords)
+			T_RUN(bad_lines) T_RUN(long_line) T_RUN(changed_in_place) T_RUN(read_errors) T_RUN(write_errors)
+				T_RUN(power_cuts) T_RUN(ten_thousand) T_RUN(measure))

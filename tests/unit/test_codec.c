@@ -27,8 +27,8 @@ T_TEST(rfc_vectors)
 T_TEST(refuses)
 {
 	/* Short, foreign or misplaced characters, blanks, bits that no encoder sets. */
-	static const char *const bad[] = { "Z", "Zg", "Zg=", "Zm9v=", "Z===", "====", "=m9v", "Zg==Zg==", "Zm9v\n", "Zm 9",
-		"Zm-_", "Zh==", "Zm9=", "Zm\xc3\xa9" };
+	static const char *const bad[] = { "Z", "Zg", "Zg=", "Zm9v=", "Z===", "====", "=m9v", "Zg==Zg==", "Zm9v\n",
+		"Zm 9", "Zm-_", "Zh==", "Zm9=", "Zm\xc3\xa9" };
 	char out[16];
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

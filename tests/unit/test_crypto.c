@@ -62,7 +62,8 @@ T_TEST(hmac)
 	memset(data, 0xdd, sizeof data);
 	crypto_hmac_sha256(bytes_make(key, 20), bytes_make(data, 50), out);
 	T_OK(is_hex(out, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"));
-	crypto_hmac_sha256(bytes_make(key, 131), bytes_of("Test Using Larger Than Block-Size Key - Hash Key First"), out);
+	crypto_hmac_sha256(bytes_make(key, 131), bytes_of("Test Using Larger Than Block-Size Key - Hash Key First"),
+		out);
 	T_OK(is_hex(out, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"));
 	crypto_hmac_sha256(bytes_make(key, 131),
 		bytes_of("This is a test using a larger than block-size key and a larger than block-size data. "
@@ -165,4 +166,4 @@ T_TEST(compare_and_wipe)
 }
 
 T_MAIN(T_RUN(sha256) T_RUN(hmac) T_RUN(pbkdf2) T_RUN(scram_exchange) T_RUN(random_needs_entropy)
-	T_RUN(compare_and_wipe))
+		T_RUN(compare_and_wipe))

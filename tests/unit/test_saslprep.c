@@ -31,10 +31,16 @@ T_TEST(rfc_examples)
 /* Expected values: unicodedata.normalize("NFKC", ...) of Python. */
 T_TEST(maps)
 {
-	T_PREPARED("a\xC2\xA0" "b\xE3\x80\x80" "c\xE2\x80\x8B" "d", "a b c d"); /* no-break, ideographic, zero width */
+	T_PREPARED("a\xC2\xA0"
+		   "b\xE3\x80\x80"
+		   "c\xE2\x80\x8B"
+		   "d",
+		"a b c d"); /* no-break, ideographic, zero width */
 	T_PREPARED("\xEF\xBB\xBFx\xE2\x80\x8Dy\xEF\xB8\x8F", "xy");
 	T_PREPARED("\xEF\xBC\xA1\xEF\xBD\x82\xEF\xBC\x91\xEF\xBD\x9E", "Ab1~"); /* full-width */
-	T_PREPARED("\xC2\xBC\xC2\xB2\xC2\xB5", "1\xE2\x81\x84" "42\xCE\xBC");
+	T_PREPARED("\xC2\xBC\xC2\xB2\xC2\xB5",
+		"1\xE2\x81\x84"
+		"42\xCE\xBC");
 	T_PREPARED("M\xC3\xBCller \xE2\x82\xAC \xF0\x9F\x90\x88", "M\xC3\xBCller \xE2\x82\xAC \xF0\x9F\x90\x88");
 	T_PREPARED("", "");
 }

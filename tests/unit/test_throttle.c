@@ -150,4 +150,4 @@ T_TEST(flood)
 }
 
 T_MAIN(T_RUN(doubles_up_to_30_s) T_RUN(leave_is_for_one_attempt) T_RUN(forgives_with_time) T_RUN(groups_addresses)
-	T_RUN(never_local_ones) T_RUN(flood))
+		T_RUN(never_local_ones) T_RUN(flood))
