@@ -345,6 +345,11 @@ bool port_stdout_is_terminal(void)
 	return false;
 }
 
+bool port_stdin_is_terminal(void)
+{
+	return false;
+}
+
 const char *sim_stdout(size_t *len)
 {
 	if (len)
