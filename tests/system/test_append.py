@@ -15,7 +15,7 @@ class Append(unittest.TestCase):
     def test_20_mib_while_another_is_served(self):
         data = (message(1) + b"0123456789abcdef" * 64 * 1024 * 20)[:LARGE - 2] + b"\r\n"
         self.assertEqual(len(data), LARGE)
-        with Box("append", size="25M") as box, Imap(box, tls=True, login="anna") as a, \
+        with Box("append", message_size="25M") as box, Imap(box, tls=True, login="anna") as a, \
                 Imap(box, tls=True, login="bert") as b:
             box.cubby("deliver", "bert", input=message(2), check=True)
             b.ok("SELECT INBOX")
@@ -41,7 +41,7 @@ class Append(unittest.TestCase):
                              data[-50:])
 
     def test_refused_before_a_byte(self):
-        with Box("append-limits", size="1M", quota="2M") as box, Imap(box, login="anna") as c:
+        with Box("append-limits", message_size="1M", quota="2M") as box, Imap(box, login="anna") as c:
             c.send("a APPEND INBOX {2000000}\r\n")
             self.assertRegex(c.response(), rb"^a NO \[(TOOBIG|LIMIT)\]")
             # A non-synchronising one comes all the same, is thrown away, and the session goes on.

@@ -260,7 +260,7 @@ class Limits(Case):
 
     def test_size(self):
         limit = 1 << 20
-        with Box("lmtp-size", size="1M") as box, Lmtp(box) as c:
+        with Box("lmtp-size", message_size="1M") as box, Lmtp(box) as c:
             _, lines = c.cmd("LHLO x")
             self.assertIn("SIZE %d" % limit, lines)
             self.assertEqual(c.cmd("MAIL FROM:<a@b> SIZE=%d" % (limit + 1))[0], 552)

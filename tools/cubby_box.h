@@ -1,0 +1,35 @@
+/* The box that the configuration describes, as the tool reaches it: by the
+ * control socket of the running server, or, when none answers, by opening the
+ * store itself. */
+#ifndef TOOLS_CUBBY_BOX_H
+#define TOOLS_CUBBY_BOX_H
+
+#include "account/account.h"
+#include "control/config.h"
+#include "control/intake.h"
+
+extern struct config box_config;
+/* Reads the configuration; complains. */
+int box_read_config(void);
+
+/* Becomes the user that the server runs as, when root calls and the
+ * configuration says so: files that are made must be that user's. */
+void box_become_server_user(void);
+
+/* The users file. Complains. */
+int box_open_users(struct accounts **accounts);
+
+/* Connects to the server: OK, or E_CLOSED when none runs. Complains about
+ * everything else (E_ACCESS). */
+int box_connect(void);
+
+/* Opens the store without a server. Complains, with the reason. E_BUSY: a server
+ * has it whose control socket does not answer. */
+int box_open_store(const struct intake_place **place);
+void box_close_store(void);
+/* Commits what is staged, and does one slice of upkeep. */
+int box_commit(struct store *st);
+/* Commits until the ticket is durable or lost. */
+int box_wait(struct store *st, store_ticket ticket);
+
+#endif

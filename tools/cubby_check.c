@@ -1,0 +1,74 @@
+/* What the server says about itself, and whether the store is whole. */
+#include "base/err.h"
+#include "port/system.h"
+#include "tools/cubby.h"
+#include "tools/cubby_box.h"
+#include "tools/cubby_commands.h"
+#include "tools/cubby_server.h"
+
+static void say_line(void *context, struct bytes line)
+{
+	(void)context;
+	(void)port_stdout(line.data, line.len);
+	(void)port_stdout("\n", 1);
+}
+
+int tool_status(struct tool_args *args)
+{
+	bool json = tool_option(args, "--json");
+	struct bytes rest;
+	int err;
+
+	if (!tool_no_more(args))
+		return TOOL_USAGE;
+	if (box_read_config() != OK)
+		return TOOL_FAILED;
+	if (box_connect() != OK) {
+		tool_complain("no cubbyd answers for %s", tool_config_file);
+		return TOOL_FAILED;
+	}
+	server_word("STATUS");
+	if (json)
+		server_word("json");
+	(void)server_line_end();
+	err = server_reply(say_line, NULL, &rest);
+	if (err != OK)
+		tool_complain("the server: %.*s", (int)rest.len, (const char *)rest.data);
+	return err == OK ? TOOL_OK : TOOL_FAILED;
+}
+
+static void say_finding(void *context, const char *line)
+{
+	(void)context;
+	tool_say("%s", line);
+}
+
+int tool_check(struct tool_args *args)
+{
+	const struct intake_place *place;
+	struct bytes rest;
+	uint64_t cursor = 0;
+	int err;
+
+	if (!tool_no_more(args))
+		return TOOL_USAGE;
+	if (box_read_config() != OK)
+		return TOOL_FAILED;
+	if (box_connect() == OK) {
+		server_word("CHECK");
+		(void)server_line_end();
+		err = server_reply(say_line, NULL, &rest);
+	} else {
+		err = box_open_store(&place);
+		if (err != OK)
+			return tool_exit_code(err);
+		while ((err = store_check(place->store, &cursor, say_finding, NULL)) == E_AGAIN)
+			;
+		box_close_store();
+	}
+	if (err == OK)
+		tool_say("the store is whole");
+	else
+		tool_complain("the store: %s", err_text(err));
+	return err == OK ? TOOL_OK : TOOL_FAILED;
+}

@@ -1,0 +1,31 @@
+/* The tool's end of the control socket (src/control/control.h). Blocking. */
+#ifndef TOOLS_CUBBY_SERVER_H
+#define TOOLS_CUBBY_SERVER_H
+
+#include "base/bytes.h"
+
+/* Connects to unix:PATH as `listen control` has it. E_NOENT or E_CLOSED when no
+ * server answers there; E_ACCESS. */
+int server_connect(const char *where);
+void server_close(void);
+bool server_connected(void);
+
+/* Starts a request; its further words follow, then the end of the line. */
+void server_word(const char *word);
+void server_word_bytes(struct bytes word);
+void server_word_number(int64_t n);
+int server_line_end(void);
+
+/* Bytes of a body, and its end. */
+int server_body(const void *data, size_t len);
+int server_body_end(void);
+/* Sends what is still held here. */
+int server_flush(void);
+
+/* The next reply: each data line goes to `line` (NULL: not wanted), then OK with
+ * what stands behind the word OK in *rest, or the error of an ERR (E_NOENT,
+ * E_FULL ...) with its sentence in *rest; E_CLOSED when the server went away.
+ * *rest is good until the next call. */
+int server_reply(void (*line)(void *context, struct bytes line), void *context, struct bytes *rest);
+
+#endif
