@@ -111,6 +111,14 @@ struct cleaning {
 	port_file file;
 };
 
+/* What the passes of a check have counted up so far. */
+struct check {
+	struct key page;
+	struct store_cursor cursor;
+	struct tally tally;
+	uint64_t modseq, offset, findings, references, counted, lsn;
+};
+
 struct store {
 	struct store_config config;
 	char dir[PORT_PATH_MAX - 64];
@@ -150,6 +158,7 @@ struct store {
 	uint64_t bytes_in, syncs_before;
 	uint64_t log_bytes;
 	uint64_t checkpoints, cleaned, damaged;
+	struct check check;
 	uint8_t *scratch;     /* SCRATCH bytes, free between calls */
 	uint8_t *replay;      /* a record's body during recovery and cleaning */
 };

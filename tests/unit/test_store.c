@@ -3,6 +3,7 @@
 #include "store/store.h"
 
 #include "base/err.h"
+#include "port/file.h"
 #include "port/sim/sim.h"
 #include "t.h"
 
@@ -484,6 +485,52 @@ T_TEST(walks_and_ranks)
 	T_EQ(n, STORE_UIDS);
 }
 
-T_MAIN(T_RUN(keeps_messages_over_a_restart) T_RUN(recovers_without_a_clean_stop) T_RUN(names_form_a_tree)
+static int findings;
+
+static void count_finding(void *context, const char *line)
+{
+	(void)context;
+	(void)line;
+	findings++;
+}
+
+static int check_all(void)
+{
+	uint64_t cursor = 0;
+	int err;
+
+	findings = 0;
+	do
+		err = store_check(st, &cursor, count_finding, NULL);
+	while (err == E_AGAIN);
+	return err;
+}
+
+T_TEST(check_finds_damage)
+{
+	uint32_t box;
+	struct store_entry e;
+	uint8_t body[4000];
+	port_file f;
+
+	start();
+	box = make("INBOX");
+	for (unsigned i = 0; i < 20; i++)
+		add(box, i, 4000);
+	T_EQ(check_all(), OK);
+	T_EQ(findings, 0);
+	/* The last message's last bytes lie at the end of the segment. */
+	f = port_open("mail/00000001.seg", PORT_READ);
+	T_OK(sim_flip_bit("mail/00000001.seg", (uint64_t)port_size(f) - 500, 3));
+	port_close(f);
+	T_EQ(check_all(), E_DAMAGED);
+	T_EQ(findings, 1);
+	T_EQ(store_entry_get(st, box, 20, &e), OK);
+	T_EQ(store_body(st, e.object, 0, body, sizeof body), E_DAMAGED);
+	T_EQ(store_entry_get(st, box, 19, &e), OK);
+	T_EQ(store_body(st, e.object, 0, body, sizeof body), 4000);
+}
+
+T_MAIN(T_RUN(check_finds_damage) T_RUN(keeps_messages_over_a_restart) T_RUN(recovers_without_a_clean_stop) T_RUN(names_form_a_tree)
 	T_RUN(flags_count_and_wait) T_RUN(copy_is_all_or_nothing) T_RUN(move_keeps_keywords_by_name)
 	T_RUN(walks_and_ranks) T_RUN(full_store_refuses_and_cleans))
