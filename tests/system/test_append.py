@@ -61,8 +61,7 @@ class Append(unittest.TestCase):
             self.assertTrue(c.response().startswith(b"a NO [OVERQUOTA]"))
             c.ok("SELECT INBOX")
             self.assertTrue(c.cmd("COPY 1:3 Archive")[0].startswith((b"OK", b"NO [OVERQUOTA]")))
-            count = c.ok("STATUS Archive (MESSAGES)")[0]
-            self.assertIn(count, (b"* STATUS Archive (MESSAGES 0)", b"* STATUS Archive (MESSAGES 3)"))
+            self.assertIn(c.count("Archive"), (0, 3))
 
     def test_try_create(self):
         with Box("append-create") as box, Imap(box, login="anna") as c:

@@ -37,7 +37,7 @@ class Offline(unittest.TestCase):
         self.box.cubby("check", check=True)
         self.box.start()
         with Imap(self.box, login="anna") as c:
-            self.assertEqual(c.ok("STATUS INBOX (MESSAGES)"), [b"* STATUS INBOX (MESSAGES 20)"])
+            self.assertEqual(c.count("INBOX"), 20)
 
     def test_remove_user_removes_the_mail(self):
         self.box.cubby("deliver", "anna", input=message(1), check=True)
@@ -45,7 +45,7 @@ class Offline(unittest.TestCase):
         self.box.cubby("user", "add", "anna", input=PASSWORD + "\n", check=True)
         self.box.start()
         with Imap(self.box, login="anna") as c:
-            self.assertEqual(c.ok("STATUS INBOX (MESSAGES)"), [b"* STATUS INBOX (MESSAGES 0)"])
+            self.assertEqual(c.count("INBOX"), 0)
 
     def test_status_needs_a_server(self):
         result = self.box.cubby("status")
@@ -237,12 +237,11 @@ class ImportRoom(unittest.TestCase):
             self.assertEqual(result.returncode, 75)
             self.assertRegex(result.out + result.err, r"\b(8|9|10) of")
             with Imap(box, login="anna") as c:
-                self.assertEqual(c.ok("STATUS INBOX (MESSAGES)"), [b"* STATUS INBOX (MESSAGES 0)"])
+                self.assertEqual(c.count("INBOX"), 0)
             result = box.cubby("import", "anna", root, "--partial")
             self.assertEqual(result.returncode, 75)
             with Imap(box, login="anna") as c:
-                got = c.ok("STATUS INBOX (MESSAGES)")[0]
-                self.assertIn(int(got.split()[-1][:-1]), (8, 9, 10))
+                self.assertIn(c.count("INBOX"), (8, 9, 10))
 
 
 if __name__ == "__main__":

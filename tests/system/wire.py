@@ -91,7 +91,7 @@ class Imap(Line):
     def __init__(self, box, tls=False, login=None, password=PASSWORD, context=None, timeout=60):
         port = box.tls_port if tls else box.port
         super().__init__(("127.0.0.1", port), (context or box.tls_context()) if tls else None, timeout=timeout)
-        self.count = 0
+        self.tags = 0
         self.greeting = self.response()
         if login:
             status, _ = self.cmd("LOGIN %s %s" % (login, quote(password)))
@@ -111,8 +111,8 @@ class Imap(Line):
 
     def begin(self, command):
         """Sends a command with a tag of its own; the tag."""
-        self.count += 1
-        tag = b"t%d" % self.count
+        self.tags += 1
+        tag = b"t%d" % self.tags
         self.send(tag + b" " + (command.encode() if isinstance(command, str) else command) + b"\r\n")
         return tag
 
@@ -137,8 +137,8 @@ class Imap(Line):
     def append(self, mailbox, message, flags="", date=""):
         """APPEND with a non-synchronising literal; the tagged answer's text."""
         extra = (flags and " " + flags) + (date and ' "%s"' % date)
-        self.count += 1
-        tag = b"t%d" % self.count
+        self.tags += 1
+        tag = b"t%d" % self.tags
         self.send(b"%s APPEND %s%s {%d+}\r\n" % (tag, mailbox.encode(), extra.encode(), len(message)))
         self.send(message)
         self.send(b"\r\n")
@@ -154,6 +154,11 @@ class Imap(Line):
                 items_of = result.setdefault(int(found.group(1)), {})
                 items_of.update(zip((k.upper() for k in values[0::2]), values[1::2]))
         return result
+
+    def count(self, mailbox):
+        """Number of messages, by STATUS."""
+        answer = self.ok("STATUS %s (MESSAGES)" % mailbox)[0]
+        return int(re.fullmatch(rb"\* STATUS .* \(MESSAGES (\d+)\)", answer).group(1))
 
     def body(self, number, section="", uid=False):
         values = self.fetch(number, "BODY.PEEK[%s]" % section, uid)
