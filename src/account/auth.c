@@ -10,7 +10,7 @@
 #include "base/text.h"
 
 /* Iterations a slice: 1,000 compressions of SHA-256 take about 4 ms on a 500 MHz
- * router and 0.3 ms on a PC. A login of 10,000 iterations is 20 slices, and the
+ * router and 0.15 ms on a PC. A login of 10,000 iterations is 20 slices, and the
  * others never wait longer than one of them. */
 #define AUTH_SLICE 500
 
