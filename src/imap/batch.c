@@ -65,7 +65,7 @@ void batch_add(struct batch_unit *u, uint32_t uid)
 	u->uids[u->n++] = uid;
 }
 
-bool ranges_add(struct batch_unit *u, uint32_t n)
+bool batch_range(struct batch_unit *u, uint32_t n)
 {
 	struct uid_range *last = u->n_ranges ? &u->ranges[u->n_ranges - 1] : NULL;
 
@@ -81,7 +81,7 @@ bool ranges_add(struct batch_unit *u, uint32_t n)
 	return true;
 }
 
-bool ranges_put(struct batch_unit *u, struct buf *out)
+bool batch_put_ranges(struct batch_unit *u, struct buf *out)
 {
 	for (; u->range_at < u->n_ranges; u->range_at++)
 		if (!reply_range(out, u->ranges[u->range_at].first, u->ranges[u->range_at].last, u->range_at > 0))

@@ -17,9 +17,9 @@ void batch_point(struct session *s, struct batch_unit *u);
 
 /* Adds a UID or number to the ranges, in the order in which they come. False
  * when it found no room (u->too_many is set). */
-bool ranges_add(struct batch_unit *u, uint32_t n);
+bool batch_range(struct batch_unit *u, uint32_t n);
 /* Appends the ranges, resumed by u->range_at: true when all are out. */
-bool ranges_put(struct batch_unit *u, struct buf *out);
+bool batch_put_ranges(struct batch_unit *u, struct buf *out);
 /* Reads the set in front of the arguments; an answer is set when false. */
 bool batch_read_set(struct session *s, struct parse *p, struct batch_unit *u);
 

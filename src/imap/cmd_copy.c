@@ -68,7 +68,7 @@ static bool put_copyuid(struct session *s, struct batch_unit *u, struct buf *out
 		buf_printf(out, " OK [COPYUID %u ", (unsigned)u->validity);
 		s->in_line = true;
 	}
-	if (!ranges_put(u, out) || buf_space(out) < 100)
+	if (!batch_put_ranges(u, out) || buf_space(out) < 100)
 		return false;
 	buf_printf(out, " %u", (unsigned)first);
 	if (count > 1)
@@ -108,7 +108,7 @@ static int add_batch(struct session *s, struct batch_unit *u)
 	/* one that went just now can't be told from the others */
 	u->too_many |= added != u->n;
 	for (uint32_t i = 0; i < u->n && !u->too_many; i++)
-		ranges_add(u, u->uids[i]);
+		batch_range(u, u->uids[i]);
 	u->n = 0;
 	s->stage = u->last ? COPY_PUBLISH : COPY_GATHER;
 	return u->last ? RUN_DONE : STEP_AGAIN;
@@ -209,7 +209,7 @@ static int move_batch(struct session *s, struct batch_unit *u)
 		return session_error(s, err);
 	u->n_ranges = u->range_at = 0;
 	for (uint32_t i = 0; i < u->n; i++)
-		ranges_add(u, u->uids[i]);
+		batch_range(u, u->uids[i]);
 	s->stage = COPY_TELL;
 	return RUN_DONE;
 }

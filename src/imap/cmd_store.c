@@ -95,7 +95,7 @@ static void modified(struct session *s, struct batch_unit *u, uint32_t uid, uint
 	uint32_t n = s->uid ? uid : number;
 	struct uid_range *last;
 
-	if (ranges_add(u, n))
+	if (batch_range(u, n))
 		return;
 	/* Too many to name: the last range takes in what lies between. The client
 	 * looks at those messages once more, and finds them changed as it wished. */
@@ -240,7 +240,7 @@ bool finish_store(struct session *s, struct buf *out)
 		buf_printf(out, " %s [MODIFIED ", u->gone ? "NO" : "OK");
 		s->in_line = true;
 	}
-	if (!ranges_put(u, out))
+	if (!batch_put_ranges(u, out))
 		return false;
 	buf_puts(out, "] Some messages have changed meanwhile\r\n");
 	return true;
