@@ -228,14 +228,14 @@ static int serve(bool detach)
 {
 	static const struct loop_tasks tasks = { NULL, work, wants_commit, commit, deadline, signals };
 	char reason[256];
-	void *space = port_map(budget.memory, config.memory_lock);
+	void *space = port_map((size_t)budget.memory, config.memory_lock);
 	int err;
 
 	if (!space) {
 		log_error("%llu KiB of memory can't be had", (unsigned long long)(budget.memory >> 10));
 		return 1;
 	}
-	arena_init(&arena, space, budget.memory);
+	arena_init(&arena, space, (size_t)budget.memory);
 	err = start_parts(reason, sizeof reason);
 	if (err != OK) {
 		log_error("%s (%s)", reason, err_text(err));

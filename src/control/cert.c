@@ -425,7 +425,7 @@ int cert_describe(const char *certificate, struct cert_description *out)
 {
 	unsigned char text[CERT_FILE];
 	mbedtls_x509_crt crt;
-	size_t len;
+	size_t len = 0;
 	int err = read_file(certificate, text, &len), failed;
 
 	if (err != OK)

@@ -158,7 +158,7 @@ static int64_t read_frames(struct store *st, uint64_t id, const struct object *o
 	if (port_read(f, start + at, st->scratch, n) != (int64_t)n)
 		return E_DAMAGED;
 	for (size_t i = 0; i < n && done < len; i += FRAME, frame++) {
-		size_t data = (n - i < FRAME ? n - i : FRAME) - 4, skip = done ? 0 : offset % FRAME_DATA;
+		size_t data = (n - i < FRAME ? n - i : FRAME) - 4, skip = done ? 0 : (size_t)(offset % FRAME_DATA);
 		size_t take;
 
 		if (frame_crc(id, frame, st->scratch + i, data) != le32(st->scratch + i + data))

@@ -3,6 +3,7 @@
  * the pass and how far it got; what a pass counts up is kept in the store. */
 #include "store/store_int.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 
@@ -16,12 +17,17 @@ struct teller {
 	void *context;
 };
 
-static void tell(const struct teller *t, const char *what, uint64_t a, uint64_t b)
+static void tell(const struct teller *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell(const struct teller *t, const char *format, ...)
 {
 	char line[160];
+	va_list args;
 
 	t->st->check.findings++;
-	(void)snprintf(line, sizeof line, what, (unsigned long long)a, (unsigned long long)b);
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof line, format, args);
+	va_end(args);
 	t->report(t->context, line);
 }
 
@@ -35,11 +41,7 @@ static int check_page(const struct teller *t, struct key *k)
 	if (err == E_NOENT)
 		return E_NOENT;
 	if (err != OK) {
-		char line[120];
-
-		(void)snprintf(line, sizeof line, "the index is damaged: %s", what);
-		t->st->check.findings++;
-		t->report(t->context, line);
+		tell(t, "the index is damaged: %s", what);
 		return err == E_DAMAGED ? E_NOENT : err;
 	}
 	return OK;
@@ -51,7 +53,8 @@ static void compare_tally(const struct teller *t, const struct mailbox *m, const
 {
 	if (m->tally.messages != is->messages || m->tally.unseen != is->unseen || m->tally.size != is->size ||
 		m->tally.deleted != is->deleted || m->tally.deleted_size != is->deleted_size)
-		tell(t, "mailbox %llu: its counts are not those of its %llu messages", m->id, is->messages);
+		tell(t, "mailbox %lu: its counts are not those of its %lu messages", (unsigned long)m->id,
+			(unsigned long)is->messages);
 }
 
 /* Entries of the mailbox under way: E_NOENT when it is done. */
@@ -70,9 +73,11 @@ static int check_entries(const struct teller *t)
 		tally_add(&c->tally, &e);
 		c->references++;
 		if (object_load(st, e.object, &o) != OK)
-			tell(t, "mailbox %llu uid %llu: its message is missing", c->cursor.mailbox, e.uid);
+			tell(t, "mailbox %lu uid %lu: its message is missing", (unsigned long)c->cursor.mailbox,
+				(unsigned long)e.uid);
 		else if (o.size != e.size)
-			tell(t, "mailbox %llu uid %llu: its size is wrong", c->cursor.mailbox, e.uid);
+			tell(t, "mailbox %lu uid %lu: its size is wrong", (unsigned long)c->cursor.mailbox,
+				(unsigned long)e.uid);
 	}
 	return OK;
 }
@@ -91,7 +96,7 @@ static int check_mailbox(const struct teller *t, uint64_t *id)
 	if (n < 0)
 		return n;
 	if (!mailbox_get(bytes_make(bytes, (size_t)n), (uint32_t)found.lo, &m)) {
-		tell(t, "mailbox %llu: its record is damaged", found.lo, 0);
+		tell(t, "mailbox %lu: its record is damaged", (unsigned long)found.lo);
 		*id = found.lo + 1;
 		return OK;
 	}
@@ -145,9 +150,10 @@ static void tell_damaged(const struct teller *t, uint64_t id, const struct objec
 	struct store_entry e;
 
 	if (entry_load(t->st, o->home_mailbox, o->home_uid, &e) == OK && e.object == id)
-		tell(t, "mailbox %llu uid %llu: the message is damaged", o->home_mailbox, o->home_uid);
+		tell(t, "mailbox %lu uid %lu: the message is damaged", (unsigned long)o->home_mailbox,
+			(unsigned long)o->home_uid);
 	else
-		tell(t, "message %llu of %llu bytes is damaged", id, o->size);
+		tell(t, "message %llu of %lu bytes is damaged", (unsigned long long)id, (unsigned long)o->size);
 }
 
 static int check_object(const struct teller *t, uint64_t *id)
@@ -222,6 +228,7 @@ int store_check(struct store *st, uint64_t *cursor, void (*report)(void *context
 		return E_AGAIN;
 	/* Only a store that stood still has one true number of references. */
 	if (st->check.lsn == st->log.staged && st->check.references != st->check.counted)
-		tell(&t, "messages are referred to %llu times, but say %llu", st->check.references, st->check.counted);
+		tell(&t, "messages are referred to %llu times, but say %llu",
+			(unsigned long long)st->check.references, (unsigned long long)st->check.counted);
 	return st->check.findings ? E_DAMAGED : OK;
 }
