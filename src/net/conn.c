@@ -116,7 +116,7 @@ bool conn_tls_available(const struct conn *c)
 
 bool conn_is_local(const struct conn *c)
 {
-	static const uint8_t loopback6[16] = {[15] = 1};
+	static const uint8_t loopback6[16] = { [15] = 1 };
 
 	switch (c->peer.family) {
 	case PORT_UNIX:
@@ -222,10 +222,10 @@ static bool unblock(struct conn *c)
 /* ---- input ---- */
 
 /* A step may make output that must be kept if the peer does not take it. TLS
- * keeps it in its own record. */
+ * keeps it in its own record, if that is large enough. */
 static bool output_room(const struct conn *c)
 {
-	return c->tls || pool_free(&c->loop->outputs) > 0;
+	return (c->tls && tls_record(c->tls) >= CONN_OUTPUT) || pool_free(&c->loop->outputs) > 0;
 }
 
 static bool input_room(const struct conn *c)
@@ -328,7 +328,8 @@ static void settle(struct conn *c)
 		break;
 	case STEP_INPUT:
 		if (conn_input_full(c)) {
-			log_error("%s: %s: waits for more input than can be held", c->listener->protocol->name, c->label);
+			log_error("%s: %s: waits for more input than can be held", c->listener->protocol->name,
+				c->label);
 			conn_finish(c, CONN_ENDED, false);
 			break;
 		}
@@ -469,7 +470,8 @@ void conn_run(struct conn *c)
 		loop_bury(c->loop);
 		if (c->state == STEP_AGAIN || c->state == STEP_COMMIT)
 			break;
-		if (c->loop->status.bytes_in + c->loop->status.bytes_out - moved >= SLICE_BYTES || now - began >= SLICE_US)
+		if (c->loop->status.bytes_in + c->loop->status.bytes_out - moved >= SLICE_BYTES ||
+			now - began >= SLICE_US)
 			break;
 	}
 	if (c->phase == PHASE_CLOSING && unblock(c))
@@ -540,8 +542,8 @@ uint64_t conn_due_us(const struct conn *c)
 
 /* ---- begin and end ---- */
 
-void conn_start(struct conn *c, const struct listener_config *listener, port_socket s,
-	const struct port_address *peer, enum place place)
+void conn_start(struct conn *c, const struct listener_config *listener, port_socket s, const struct port_address *peer,
+	enum place place)
 {
 	struct loop *l = c->loop;
 

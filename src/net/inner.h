@@ -138,8 +138,8 @@ struct loop {
 /* ---- conn.c: one connection ---- */
 
 /* A fresh entry for an accepted socket; never fails: the caller has counted. */
-void conn_start(struct conn *c, const struct listener_config *listener, port_socket s,
-	const struct port_address *peer, enum place place);
+void conn_start(struct conn *c, const struct listener_config *listener, port_socket s, const struct port_address *peer,
+	enum place place);
 /* Lets it go on as far as it can within one slice. */
 void conn_run(struct conn *c);
 /* What port_wait shall look for: PORT_CAN_..., 0 for nothing. */

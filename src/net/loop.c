@@ -21,9 +21,9 @@ size_t loop_memory(const struct loop_config *config)
 	uint32_t n = table_size(config);
 
 	return arena_size(sizeof(struct loop)) + arena_size(n * sizeof(struct conn)) + arena_size(set_size(config)) +
-	       arena_size(n * sizeof(uint32_t)) + pool_size(CONN_INPUT, config->input_buffers) +
-	       pool_size(CONN_INPUT_LONG, config->long_buffers) + pool_size(CONN_OUTPUT, config->output_buffers) +
-	       arena_size(CONN_INPUT);
+		arena_size(n * sizeof(uint32_t)) + pool_size(CONN_INPUT, config->input_buffers) +
+		pool_size(CONN_INPUT_LONG, config->long_buffers) + pool_size(CONN_OUTPUT, config->output_buffers) +
+		arena_size(CONN_INPUT);
 }
 
 int loop_init(struct loop **out, struct arena *arena, const struct loop_config *config)
@@ -39,9 +39,9 @@ int loop_init(struct loop **out, struct arena *arena, const struct loop_config *
 	l->set_conn = arena_take(arena, l->conn_n * sizeof *l->set_conn);
 	l->scratch = arena_take(arena, CONN_INPUT);
 	if (!l->conns || !l->set || !l->set_conn || !l->scratch ||
-	    !pool_init(&l->inputs, arena, "input", CONN_INPUT, config->input_buffers) ||
-	    !pool_init(&l->longs, arena, "long input", CONN_INPUT_LONG, config->long_buffers) ||
-	    !pool_init(&l->outputs, arena, "output", CONN_OUTPUT, config->output_buffers))
+		!pool_init(&l->inputs, arena, "input", CONN_INPUT, config->input_buffers) ||
+		!pool_init(&l->longs, arena, "long input", CONN_INPUT_LONG, config->long_buffers) ||
+		!pool_init(&l->outputs, arena, "output", CONN_OUTPUT, config->output_buffers))
 		return E_NOMEM;
 	buf_init(&l->out, l->out_space, sizeof l->out_space);
 	for (uint32_t i = 0; i < l->conn_n; i++)
@@ -109,7 +109,7 @@ static void reclaim(struct loop *l)
 		if (!since || l->now_us - since < RECLAIM_US)
 			continue;
 		if (!worst || (c->place == PLACE_LOGIN && worst->place != PLACE_LOGIN) ||
-		    ((c->place == PLACE_LOGIN) == (worst->place == PLACE_LOGIN) && since < worst_since)) {
+			((c->place == PLACE_LOGIN) == (worst->place == PLACE_LOGIN) && since < worst_since)) {
 			worst = c;
 			worst_since = since;
 		}

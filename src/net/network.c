@@ -53,13 +53,13 @@ static bool take(struct bytes *text, const char *prefix)
 /* RFC 4291 section 2.2, all three forms. */
 static bool parse_ip6(struct bytes text, uint8_t out[16])
 {
-	size_t n = 0, gap = 16;
+	size_t n = 0, gap = SIZE_MAX;
 	bool first = true;
 
 	memset(out, 0, 16);
 	while (text.len) {
 		if (take(&text, "::")) {
-			if (gap != 16)
+			if (gap != SIZE_MAX)
 				return false;
 			gap = n;
 			if (text.len == 0)
@@ -76,7 +76,7 @@ static bool parse_ip6(struct bytes text, uint8_t out[16])
 			return false;
 		n += 2;
 	}
-	if (gap == 16)
+	if (gap == SIZE_MAX)
 		return n == 16;
 	/* the gap stands for at least one group */
 	if (n > 14)

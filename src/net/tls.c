@@ -221,7 +221,7 @@ static int configure(struct identity *id)
 	mbedtls_ssl_config_free(c);
 	mbedtls_ssl_config_init(c);
 	if (mbedtls_ssl_config_defaults(c, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
-					MBEDTLS_SSL_PRESET_DEFAULT))
+		    MBEDTLS_SSL_PRESET_DEFAULT))
 		return E_NOMEM;
 	mbedtls_ssl_conf_min_tls_version(c, MBEDTLS_SSL_VERSION_TLS1_2);
 	mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_NONE);
@@ -245,7 +245,8 @@ static int load(struct identity *id, const char *certificate, const char *key, s
 	if (err != OK)
 		return say(reason, err, certificate, "no memory for TLS");
 	if (id->handshakes > 0)
-		return say(reason, E_AGAIN, certificate, "handshakes with the certificate before the last are under way");
+		return say(reason, E_AGAIN, certificate,
+			"handshakes with the certificate before the last are under way");
 	space = tlsmem_take(1, slot);
 	if (!space)
 		return say(reason, E_AGAIN, certificate, "no memory to read it while all TLS places are taken");
@@ -430,17 +431,24 @@ int tls_flush(struct tls *t)
 	return OK;
 }
 
+size_t tls_record(const struct tls *t)
+{
+	int most = mbedtls_ssl_get_max_out_record_payload(&t->ssl);
+
+	return most > 0 ? (size_t)most : 0;
+}
+
 int64_t tls_write(struct tls *t, const void *data, size_t len)
 {
-	int ret = tls_flush(t), err, most;
+	int ret = tls_flush(t), err;
+	size_t most = tls_record(t);
 
 	if (ret != OK)
 		return ret;
-	most = mbedtls_ssl_get_max_out_record_payload(&t->ssl);
-	if (most <= 0)
+	if (most == 0)
 		return E_CLOSED;
-	if (len > (size_t)most)
-		len = (size_t)most;
+	if (len > most)
+		len = most;
 	ret = mbedtls_ssl_write(&t->ssl, data, len);
 	if (ret > 0)
 		return ret;

@@ -52,6 +52,9 @@ int64_t tls_read(struct tls *t, void *data, size_t len);
 /* Bytes that are decrypted already: no port_wait will tell of them. */
 bool tls_pending(const struct tls *t);
 
+/* Bytes that one record takes: CONN_OUTPUT or more, unless the peer asked for
+ * small ones (RFC 6066 section 4). */
+size_t tls_record(const struct tls *t);
 /* Takes up to one record of data: how many bytes it took (the record may still
  * be on its way: tls_flush), E_AGAIN while an earlier record is, or E_CLOSED. */
 int64_t tls_write(struct tls *t, const void *data, size_t len);

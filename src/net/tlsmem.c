@@ -55,7 +55,7 @@ static struct {
 static size_t slots_size(size_t size, uint32_t count)
 {
 	return arena_size(arena_size(size) * count) + arena_size(count * sizeof(uint16_t)) +
-	       arena_size(count * sizeof(bool));
+		arena_size(count * sizeof(bool));
 }
 
 static size_t heap_size(uint32_t places)
@@ -158,7 +158,7 @@ static size_t watch_record_size(void)
 	mbedtls_ssl_init(&session);
 	mem.largest = 0;
 	if (mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
-					MBEDTLS_SSL_PRESET_DEFAULT) == 0) {
+		    MBEDTLS_SSL_PRESET_DEFAULT) == 0) {
 		mbedtls_ssl_conf_rng(&config, no_random, NULL);
 		if (mbedtls_ssl_setup(&session, &config) != 0)
 			mem.largest = 0;
@@ -183,13 +183,13 @@ int tlsmem_init(struct arena *arena, uint32_t places)
 	in = watch_record_size();
 	out = in - (MBEDTLS_SSL_IN_CONTENT_LEN - MBEDTLS_SSL_OUT_CONTENT_LEN);
 	if (in < MBEDTLS_SSL_IN_CONTENT_LEN || in > SLOT_IN) {
-		log_error("this mbedTLS asks for record buffers of %zu bytes, not %u: built with another configuration", in,
-			  (unsigned)SLOT_IN);
+		log_error("this mbedTLS asks for record buffers of %zu bytes, not %u: built with another configuration",
+			in, (unsigned)SLOT_IN);
 		return E_NOTSUP;
 	}
 	/* with equal sizes one kind of slot serves both */
 	if (!slots_init(&mem.in, arena, in, in == out ? 2 * places : places) ||
-	    !slots_init(&mem.out, arena, out, in == out ? 0 : places))
+		!slots_init(&mem.out, arena, out, in == out ? 0 : places))
 		return E_NOMEM;
 	tlsheap_init(&mem.heap, heap, len);
 	return OK;

@@ -267,11 +267,14 @@ class NetTls(unittest.TestCase):
         with self.server() as server:
             process = subprocess.Popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % server.tls, "-tls1_2"],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            out = b""
+            while not out.endswith(b"hello\r\n"):
+                out += process.stdout.readline()
             process.stdin.write(b"R\n")
             process.stdin.flush()
-            time.sleep(0.5)
+            out = process.stdout.read()  # the client gives up
             process.stdin.close()
-            out = process.stdout.read()
+            process.stdout.close()
             process.wait(20)
             self.assertIn(b"RENEGOTIATING", out)
             self.assertIn(b"no renegotiation", out)
