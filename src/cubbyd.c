@@ -212,6 +212,11 @@ static int start_listeners(void)
 			return E_STATE;
 		}
 		err = loop_listen(server.loop, &lc);
+		if (err == E_NOENT && strncmp(l->where, "unix:", 5) == 0) {
+			/* Without the group the socket is its owner's alone. */
+			lc.group = NULL;
+			err = loop_listen(server.loop, &lc);
+		}
 		if (err != OK && l->optional) {
 			log_warning("listen %s %s: %s", config_protocol_name(l->protocol), l->where, err_text(err));
 			continue;
@@ -235,7 +240,7 @@ static int serve(bool detach)
 		log_error("%llu KiB of memory can't be had", (unsigned long long)(budget.memory >> 10));
 		return 1;
 	}
-	arena_init(&arena, space, (size_t)budget.memory);
+	arena_init_zeroed(&arena, space, (size_t)budget.memory);
 	err = start_parts(reason, sizeof reason);
 	if (err != OK) {
 		log_error("%s (%s)", reason, err_text(err));

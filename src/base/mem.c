@@ -12,7 +12,12 @@ size_t arena_size(size_t len)
 
 void arena_init(struct arena *a, void *start, size_t len)
 {
-	*a = (struct arena){ start, len, 0, false };
+	*a = (struct arena){ start, len, 0, false, false };
+}
+
+void arena_init_zeroed(struct arena *a, void *start, size_t len)
+{
+	*a = (struct arena){ start, len, 0, false, true };
 }
 
 void *arena_take(struct arena *a, size_t len)
@@ -25,7 +30,8 @@ void *arena_take(struct arena *a, size_t len)
 		return NULL;
 	p = a->start + a->used;
 	a->used += size;
-	memset(p, 0, len);
+	if (!a->zeroed)
+		memset(p, 0, len);
 	return p;
 }
 
@@ -48,15 +54,7 @@ bool pool_init(struct pool *p, struct arena *a, const char *name, size_t unit, u
 {
 	*p = (struct pool){ .name = name, .unit = unit_size(unit), .count = count };
 	p->units = arena_take(a, p->unit * count);
-	if (!p->units)
-		return false;
-	for (uint32_t i = count; i-- > 0;) {
-		void *u = p->units + i * p->unit;
-
-		memcpy(u, &p->free, sizeof p->free);
-		p->free = u;
-	}
-	return true;
+	return p->units != NULL || count == 0;
 }
 
 static uint32_t fail_countdown;
@@ -72,6 +70,8 @@ void *pool_get(struct pool *p)
 {
 	void *u = p->free;
 
+	if (!u && p->fresh < p->count)
+		u = p->units + p->fresh * p->unit;
 	if (p == fail_pool && --fail_countdown == 0) {
 		fail_pool = NULL;
 		u = NULL;
@@ -80,7 +80,10 @@ void *pool_get(struct pool *p)
 		p->denied++;
 		return NULL;
 	}
-	memcpy(&p->free, u, sizeof p->free);
+	if (u == p->free)
+		memcpy(&p->free, u, sizeof p->free);
+	else
+		p->fresh++;
 	memset(u, 0, p->unit);
 	if (++p->used > p->peak)
 		p->peak = p->used;

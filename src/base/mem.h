@@ -13,9 +13,13 @@ struct arena {
 	uint8_t *start;
 	size_t len, used;
 	bool frozen;
+	bool zeroed; /* the memory is zero and was not touched yet */
 };
 
 void arena_init(struct arena *a, void *start, size_t len);
+/* The same for memory that is zero, as port_map gives it: what is taken is not
+ * touched before it is used, so that what is never used is never resident. */
+void arena_init_zeroed(struct arena *a, void *start, size_t len);
 /* len zeroed bytes, aligned to 16; NULL when they don't fit. Asserts that the
  * arena is not frozen. */
 void *arena_take(struct arena *a, size_t len);
@@ -31,6 +35,7 @@ struct pool {
 	void *free;
 	size_t unit;
 	uint32_t count, used, peak;
+	uint32_t fresh; /* units from here on were never given out and are not chained */
 	uint32_t denied; /* how often it was empty when asked */
 };
 
