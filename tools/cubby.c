@@ -33,6 +33,8 @@ static const struct tool_command {
 	{ "config get", "KEY", "the value that is in force", tool_config_get },
 	{ "config set", "KEY [VALUE...]", "changes a setting in the file; without VALUE back to the default",
 		tool_config_set },
+	{ "cert create", "[--name NAME]... [--replace]",
+		"a certificate of the box's own, for its names and addresses and those given", tool_cert_create },
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

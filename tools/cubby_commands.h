@@ -24,4 +24,7 @@ int tool_config_check(struct tool_args *args);
 int tool_config_get(struct tool_args *args);
 int tool_config_set(struct tool_args *args);
 
+/* cubby_cert.c */
+int tool_cert_create(struct tool_args *args);
+
 #endif

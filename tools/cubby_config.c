@@ -1,4 +1,4 @@
-/* The configuration file and the certificate. */
+/* The configuration file. */
 #include "base/err.h"
 #include "port/system.h"
 #include "tools/cubby.h"

@@ -45,20 +45,25 @@ static int find_mailbox(struct intake *k, const struct intake_request *request)
 	return err;
 }
 
-static void find_keywords(struct intake *k, struct bytes names)
+/* E_AGAIN: a new keyword waits for the store; later names are found again then. */
+static int find_keywords(struct intake *k, struct bytes names)
 {
 	k->target.keywords = 0;
 	k->keywords_lost = 0;
 	while (names.len) {
 		size_t comma = bytes_index(names, ',');
 		unsigned bit;
+		int err = store_keyword(k->place->store, k->target.mailbox, bytes_part(names, 0, comma), true, &bit);
 
-		if (store_keyword(k->place->store, k->target.mailbox, bytes_part(names, 0, comma), true, &bit) == OK)
+		if (err == OK)
 			k->target.keywords |= (uint64_t)1 << bit;
-		else
+		else if (err == E_LIMIT)
 			k->keywords_lost++;
+		else
+			return err;
 		names = bytes_part(names, comma + 1, names.len);
 	}
+	return OK;
 }
 
 int intake_begin(struct intake *k, const struct intake_request *request)
@@ -74,13 +79,14 @@ int intake_begin(struct intake *k, const struct intake_request *request)
 	err = store_room(k->place->store, k->owner, request->size);
 	if (err == OK)
 		err = find_mailbox(k, request);
+	if (err == OK)
+		err = find_keywords(k, request->keywords);
 	if (err != OK)
 		return err;
 	/* Its size with CRLF line ends is not known: 0. */
 	err = arrival_begin(k->place->arrivals, 0, true, &k->arrival);
 	if (err != OK)
 		return err;
-	find_keywords(k, request->keywords);
 	k->target.flags = request->flags;
 	k->target.received = request->received.seconds;
 	k->target.zone = (int16_t)request->received.zone;

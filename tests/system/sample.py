@@ -8,14 +8,18 @@ def message(i, size=0, subject=None):
     head = ("Date: Tue, %d Sep 2026 10:%02d:00 +0200\r\nFrom: Joe <joe@a.example>\r\nTo: anna@box.home.arpa\r\n"
             "Subject: %s\r\nMessage-ID: <%d@a.example>\r\n\r\n" %
             (1 + i % 28, i % 60, subject or "message %d" % i, i)).encode()
-    body = b"This is message %d.\r\n" % i
+    lines = [b"This is message %d.\r\n" % i]
     if size:
-        assert size >= len(head) + 80
         generator = random.Random(i)
-        while len(head) + len(body) + 76 <= size:
-            body += bytes(generator.choices(b"abcdefghijklmnopqrstuvwxyz ", k=74)) + b"\r\n"
-        body += b"x" * (size - len(head) - len(body) - 2) + b"\r\n"
-        assert len(head) + len(body) == size
+        left = size - len(head) - len(lines[0])
+        assert left == 0 or left >= 2
+        while left >= 160:
+            lines.append(bytes(generator.choices(b"abcdefghijklmnopqrstuvwxyz ", k=74)) + b"\r\n")
+            left -= 76
+        if left:
+            lines.append(b"x" * (left - 2) + b"\r\n")
+    body = b"".join(lines)
+    assert not size or len(head) + len(body) == size
     return head + body
 
 
