@@ -128,9 +128,9 @@ bool budget_line(const struct budget *b, unsigned row, struct buf *out)
 		return buf_puts(out, "| what for | unit | count | KiB |");
 	if (row == 1)
 		return buf_puts(out, "|---|---|--:|--:|");
-#define BUDGET(name, purpose, unit, count, bytes)                                                                      \
-	if (row == i++)                                                                                                \
-		return buf_printf(out, "| %s | %s | %lu | %lu |", purpose, unit, (unsigned long)(count),               \
+#define BUDGET(name, purpose, unit, count, bytes) \
+	if (row == i++) \
+		return buf_printf(out, "| %s | %s | %lu | %lu |", purpose, unit, (unsigned long)(count), \
 			(unsigned long)(((bytes) + 1023) / 1024));
 #include "budget.def"
 #undef BUDGET

@@ -201,14 +201,15 @@ static int start_listeners(void)
 		lc.from = l->from_n ? l->from : config.allow_from;
 		lc.from_n = l->from_n ? l->from_n : config.allow_from_n;
 		if (!lc.protocol) {
-			log_error("listen %s: this version of Cubby does not speak it", config_protocol_name(l->protocol));
+			log_error("listen %s: this version of Cubby does not speak it",
+				config_protocol_name(l->protocol));
 			return E_NOTSUP;
 		}
 		if (lc.tls == LISTEN_TLS && !tls_loaded()) {
 			if (l->optional)
 				continue;
-			log_error("listen %s %s: there is no certificate: `tls CERT KEY`", config_protocol_name(l->protocol),
-				l->where);
+			log_error("listen %s %s: there is no certificate: `tls CERT KEY`",
+				config_protocol_name(l->protocol), l->where);
 			return E_STATE;
 		}
 		err = loop_listen(server.loop, &lc);

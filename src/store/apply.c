@@ -187,8 +187,7 @@ static int apply_message(struct store *st, const struct record *r, const uint8_t
 }
 
 /* Cleaning copied it: only its place changes. */
-static int apply_moved(struct store *st, const struct record *r, const uint8_t *body, uint32_t segment,
-	uint32_t offset)
+static int apply_moved(struct store *st, const struct record *r, const uint8_t *body, uint32_t segment, uint32_t offset)
 {
 	uint64_t id = le64(body);
 	struct object o;
@@ -235,7 +234,8 @@ static int for_ranges(struct each *each, const uint8_t *p, unsigned n)
 				sizeof bytes);
 			int err;
 
-			if (len == E_NOENT || len == E_LIMIT || k.hi != tree_key(TREE_ENTRY, each->m->id, 0).hi || k.lo > last)
+			if (len == E_NOENT || len == E_LIMIT || k.hi != tree_key(TREE_ENTRY, each->m->id, 0).hi ||
+				k.lo > last)
 				break;
 			if (len < 0)
 				return len;

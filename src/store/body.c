@@ -33,7 +33,8 @@ uint64_t object_record_size(const struct object *o)
 static void note_damage(struct store *st, uint64_t id)
 {
 	st->damaged++;
-	log_error("store: message %llu fails its checksum; `cubby check` tells which one it is", (unsigned long long)id);
+	log_error("store: message %llu fails its checksum; `cubby check` tells which one it is",
+		(unsigned long long)id);
 }
 
 static struct pin *find_pin(struct store *st, uint64_t id)
@@ -185,8 +186,9 @@ int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *dat
 	while (done < len) {
 		port_file f = files_open(st, o.blob, o.blob ? object : o.segment);
 		uint64_t start = o.blob ? 0 : (uint64_t)o.offset * RECORD_ALIGN + RECORD_HEADER + o.body_len;
-		int64_t n = f < 0 ? E_DAMAGED : read_frames(st, object, &o, f, start, offset + done,
-			(uint8_t *)data + done, len - done);
+		int64_t n = f < 0
+			? E_DAMAGED
+			: read_frames(st, object, &o, f, start, offset + done, (uint8_t *)data + done, len - done);
 
 		if (n < 0 && done)
 			break;

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-
 enum pass { PASS_PAGES, PASS_MAILBOXES, PASS_OBJECTS, PASS_END };
 #define PASS_SHIFT 60
 #define PLACE_MASK (((uint64_t)1 << PASS_SHIFT) - 1)
@@ -228,7 +227,7 @@ int store_check(struct store *st, uint64_t *cursor, void (*report)(void *context
 		return E_AGAIN;
 	/* Only a store that stood still has one true number of references. */
 	if (st->check.lsn == st->log.staged && st->check.references != st->check.counted)
-		tell(&t, "messages are referred to %llu times, but say %llu",
-			(unsigned long long)st->check.references, (unsigned long long)st->check.counted);
+		tell(&t, "messages are referred to %llu times, but say %llu", (unsigned long long)st->check.references,
+			(unsigned long long)st->check.counted);
 	return st->check.findings ? E_DAMAGED : OK;
 }

@@ -60,8 +60,8 @@ store_ticket log_wait(struct store *st)
 
 static int apply_item(struct store *st, struct log_item *item)
 {
-	int err = apply_record(st, &item->record, st->log.buffer + item->at + RECORD_HEADER, item->segment,
-		item->offset);
+	int err =
+		apply_record(st, &item->record, st->log.buffer + item->at + RECORD_HEADER, item->segment, item->offset);
 
 	st->log.applied = item->lsn;
 	st->log.n_applied++;

@@ -527,8 +527,15 @@ static int set_level(struct mailbox *m, struct bytes level)
 
 static int do_create(struct store *st, const struct record *r, struct fields *f)
 {
-	struct mailbox m = { .id = take_word(f), .owner = take_word(f), .parent = take_word(f),
-		.uidvalidity = take_word(f), .uses = take_byte(f), .uidnext = 1, .recent = 1, .modseq = r->lsn }, old;
+	struct mailbox m = { .id = take_word(f),
+		.owner = take_word(f),
+		.parent = take_word(f),
+		.uidvalidity = take_word(f),
+		.uses = take_byte(f),
+		.uidnext = 1,
+		.recent = 1,
+		.modseq = r->lsn },
+		       old;
 	struct bytes level = take_name(f);
 	int err;
 

@@ -105,8 +105,9 @@ static bool body_good(struct scan *s, const struct record *r, uint32_t at, bool 
 	uint8_t *body = s->st->replay;
 
 	*whole = true;
-	if (r->body_len > BODY_MAX || port_read(s->file, (uint64_t)at + RECORD_HEADER, body, r->body_len) !=
-		(int64_t)r->body_len || record_body_crc(s->header.salt, body, r->body_len) != r->body_crc)
+	if (r->body_len > BODY_MAX ||
+		port_read(s->file, (uint64_t)at + RECORD_HEADER, body, r->body_len) != (int64_t)r->body_len ||
+		record_body_crc(s->header.salt, body, r->body_len) != r->body_crc)
 		return false;
 	if (r->tail_len && r->body_len >= 8)
 		*whole = tail_good(s, le64(body), r, at);
@@ -137,7 +138,8 @@ static int apply_one(struct scan *s, const struct record *r, uint32_t at)
 	}
 	if (!whole) {
 		s->damaged++;
-		log_error("store: a message in segment %lu is damaged: its envelope is kept", (unsigned long)s->header.id);
+		log_error("store: a message in segment %lu is damaged: its envelope is kept",
+			(unsigned long)s->header.id);
 	}
 	if (r->box_time > s->box_time)
 		s->box_time = r->box_time;
@@ -408,7 +410,8 @@ static int drop_staged(struct store *st)
 		if (!mailbox_get(bytes_make(bytes, (size_t)n), (uint32_t)found.lo, &m))
 			return E_DAMAGED;
 		while (m.staged_end) {
-			uint32_t down_to = m.staged_end > m.uidnext + STORE_UIDS ? m.staged_end - STORE_UIDS : m.uidnext;
+			uint32_t down_to =
+				m.staged_end > m.uidnext + STORE_UIDS ? m.staged_end - STORE_UIDS : m.uidnext;
 			int err = apply_unstage(st, &m, down_to, 0);
 
 			if (err == OK && st->tree.slots.n_freed >= CHECKPOINT_FREED)
@@ -593,8 +596,8 @@ int recover(struct store *st, char *reason, size_t cap)
 			err = choose(st);
 	}
 	if (err == E_DAMAGED)
-		(void)snprintf(reason, cap, "%s: neither superblock can be read; `cubby check --repair` rebuilds the index",
-			st->dir);
+		(void)snprintf(reason, cap,
+			"%s: neither superblock can be read; `cubby check --repair` rebuilds the index", st->dir);
 	if (err == E_NOTSUP)
 		(void)snprintf(reason, cap, "%s was written by a newer version of Cubby", st->dir);
 	if (err == OK) {

@@ -21,7 +21,11 @@
 
 void slots_init(struct slots *s, uint8_t *map, uint32_t *freed, uint32_t *freed_before)
 {
-	*s = (struct slots){ .file = -1, .group = UINT32_MAX, .map = map, .freed = freed, .freed_before = freed_before };
+	*s = (struct slots){ .file = -1,
+		.group = UINT32_MAX,
+		.map = map,
+		.freed = freed,
+		.freed_before = freed_before };
 }
 
 static uint64_t slot_offset(uint32_t slot)

@@ -46,8 +46,8 @@ void store_fail(struct store *st, const char *what, int err)
 	if (st->read_only)
 		return;
 	st->read_only = true;
-	log_error("store: %s (%s): the store is read-only until the server is started again; look at the disk",
-		what, err_text(err));
+	log_error("store: %s (%s): the store is read-only until the server is started again; look at the disk", what,
+		err_text(err));
 }
 
 void store_observe(struct store *st, const struct store_observer *observer)
@@ -77,8 +77,8 @@ static bool take_memory(struct store *st, struct arena *arena)
 	st->log.items = arena_take(arena, LOG_ITEMS * sizeof(struct log_item));
 	st->scratch = arena_take(arena, SCRATCH);
 	st->replay = arena_take(arena, BODY_MAX);
-	return tree_init(&st->tree, arena, c->cache_pages, entry_sums) && st->log.buffer && st->log.items && st->scratch &&
-		st->replay && pool_init(&st->uploads, arena, "uploads", UPLOAD_BYTES, c->uploads) &&
+	return tree_init(&st->tree, arena, c->cache_pages, entry_sums) && st->log.buffer && st->log.items &&
+		st->scratch && st->replay && pool_init(&st->uploads, arena, "uploads", UPLOAD_BYTES, c->uploads) &&
 		pool_init(&st->chunks, arena, "arriving mail", FRAME, chunk_count(c));
 }
 
@@ -95,8 +95,9 @@ static int check_medium(struct store *st, const struct port_fs *fs, char *reason
 	if (c->allow_volatile)
 		return OK;
 	if (fs->kind == PORT_FS_VOLATILE) {
-		(void)snprintf(reason, cap, "%s is on %s, which forgets everything at power off; `allow-volatile` accepts that",
-			st->dir, fs->name);
+		(void)snprintf(reason, cap,
+			"%s is on %s, which forgets everything at power off; `allow-volatile` accepts that", st->dir,
+			fs->name);
 		return E_NOTSUP;
 	}
 	if (c->storage > fs->total) {
@@ -126,7 +127,8 @@ static int open_store(struct store *st, char *reason, size_t cap)
 	int err = port_mkdir(st->dir);
 
 	if (err != OK && err != E_EXIST) {
-		(void)snprintf(reason, cap, "%s can't be made: %s (the directory above it must exist)", st->dir, err_text(err));
+		(void)snprintf(reason, cap, "%s can't be made: %s (the directory above it must exist)", st->dir,
+			err_text(err));
 		return err;
 	}
 	err = port_fs_info(st->dir, &fs);
@@ -142,8 +144,9 @@ static int open_store(struct store *st, char *reason, size_t cap)
 		(void)snprintf(reason, cap, "another process uses %s", st->dir);
 	if (err != OK)
 		return err;
-	st->tree.slots.limit = (uint32_t)(st->config.storage / 4 / PAGE_SIZE > UINT32_MAX / 2 ? UINT32_MAX / 2
-		: st->config.storage / 4 / PAGE_SIZE);
+	st->tree.slots.limit =
+		(uint32_t)(st->config.storage / 4 / PAGE_SIZE > UINT32_MAX / 2 ? UINT32_MAX / 2
+									       : st->config.storage / 4 / PAGE_SIZE);
 	err = recover(st, reason, cap);
 	st->super.segment_size = segment_size(st->config.storage, fs.kind);
 	return err;

@@ -97,13 +97,7 @@ void store_observe(struct store *st, const struct store_observer *observer);
 /* ---- mailboxes ---- */
 
 /* Special uses (RFC 6154), as bits. */
-enum {
-	STORE_USE_DRAFTS = 1,
-	STORE_USE_SENT = 2,
-	STORE_USE_JUNK = 4,
-	STORE_USE_TRASH = 8,
-	STORE_USE_ARCHIVE = 16
-};
+enum { STORE_USE_DRAFTS = 1, STORE_USE_SENT = 2, STORE_USE_JUNK = 4, STORE_USE_TRASH = 8, STORE_USE_ARCHIVE = 16 };
 
 struct store_mailbox {
 	uint32_t id;          /* never used again once given */
@@ -161,13 +155,7 @@ void store_owner_usage(struct store *st, uint32_t owner, uint64_t *bytes_used, u
 
 /* ---- messages: reading ---- */
 
-enum {
-	STORE_SEEN = 1,
-	STORE_ANSWERED = 2,
-	STORE_FLAGGED = 4,
-	STORE_DELETED = 8,
-	STORE_DRAFT = 16
-};
+enum { STORE_SEEN = 1, STORE_ANSWERED = 2, STORE_FLAGGED = 4, STORE_DELETED = 8, STORE_DRAFT = 16 };
 
 struct store_entry {
 	uint32_t uid;

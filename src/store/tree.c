@@ -291,7 +291,7 @@ static int rebalance(struct tree *t, struct path *path)
 		uint8_t *page = tree_page(t, path->frame[d]), *parent = tree_page(t, path->frame[d - 1]);
 		unsigned i = path->index[d - 1], n = page_count(parent);
 		bool thin = page_level(page) ? page_count(page) < PAGE_BRANCH_MAX / 4
-			: page_used(page) < (PAGE_SIZE - PAGE_HEADER) / 4;
+					     : page_used(page) < (PAGE_SIZE - PAGE_HEADER) / 4;
 		bool merged = false;
 		int err = OK;
 

@@ -310,4 +310,3 @@ struct page_sums tree_sums_of(const struct tree *t, const uint8_t *page)
 	}
 	return sum;
 }
-

@@ -159,8 +159,8 @@ static int move_object(struct store *st, uint64_t id, const struct object *o)
 	put_le16(body + 12, 1);
 	put_le16(body + 14, 0);
 	put_home(st, body + 16, id, o);
-	if (port_read(files_open(st, false, c->segment), at + o->body_len - o->summary_len, body + 44, o->summary_len) !=
-		(int64_t)o->summary_len)
+	if (port_read(files_open(st, false, c->segment), at + o->body_len - o->summary_len, body + 44,
+		    o->summary_len) != (int64_t)o->summary_len)
 		return E_IO;
 	(void)log_add(st, RECORD_MOVED, 44 + o->summary_len);
 	item = log_last(st);

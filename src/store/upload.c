@@ -346,8 +346,8 @@ int store_upload_commit(struct store_upload *up, struct bytes summary, struct st
 	if (err == OK)
 		err = finish(up);
 	if (err == OK)
-		err = space_for_record(st, RECORD_HEADER + 16 + n * 28 + summary.len +
-			(in_memory(up) ? frames_size(up->size) : 0));
+		err = space_for_record(st,
+			RECORD_HEADER + 16 + n * 28 + summary.len + (in_memory(up) ? frames_size(up->size) : 0));
 	if (err != OK)
 		return err;
 	body = log_body(st, 16 + n * 28 + summary.len);
