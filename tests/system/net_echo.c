@@ -7,7 +7,8 @@
  * them. Lines of up to 1 KiB are echoed, but for these: "quit", "starttls", "upload N" (takes
  * N bytes, answers their number and FNV-1a hash), "download N" (sends N bytes),
  * "login U", "idle" (until "done"), "status", "reload CERT KEY", "fail N" (the
- * N-th allocation of mbedTLS from now fails), "peak" (counts the peak anew). */
+ * N-th allocation of mbedTLS from now fails), "peak" (counts the peak anew),
+ * "turn" (gives way to the others once). */
 #include "base/crypto.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -24,7 +25,7 @@
 #define SESSIONS 256
 
 struct session {
-	bool used, idle, failing;
+	bool used, idle, turn;
 	uint64_t upload, download, taken;
 	uint32_t hash;
 };
@@ -130,6 +131,8 @@ static enum step command(struct session *s, struct conn *c, struct bytes line)
 	} else if (bytes_is(word, "peak")) {
 		tlsmem_reset_peak();
 		buf_puts(out, "ok\r\n");
+	} else if (bytes_is(word, "turn")) {
+		s->turn = true;
 	} else if (bytes_is(word, "done") && s->idle) {
 		s->idle = false;
 		conn_idle(c, false);
@@ -181,8 +184,10 @@ static enum step echo_step(void *session, struct conn *c)
 			return STEP_OUTPUT;
 		next = command(s, c, in);
 		conn_consume(c, in.len);
-		if (next != STEP_AGAIN)
+		if (next != STEP_AGAIN || s->turn) {
+			s->turn = false;
 			return next;
+		}
 	}
 }
 

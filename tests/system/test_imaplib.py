@@ -38,6 +38,10 @@ class TwoConnections(unittest.TestCase):
         self.assertEqual(c.noop()[0], "OK")
         return [d for d in c.response(word)[1] if d is not None]
 
+    def names(self):
+        """The mailboxes as the second connection lists them."""
+        return [line.decode().split('"/" ')[1].strip('"') for line in self.b.list()[1]]
+
     def append(self, i):
         self.assertEqual(self.a.append('"%s"' % self.id(), None, None, message(i))[0], "OK")
 
@@ -70,7 +74,10 @@ class TwoConnections(unittest.TestCase):
         data = self.b.fetch("5", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]
         self.assertIn(b"message 4", data[0][1])
         self.assertEqual([d for d in self.b.response("EXPUNGE")[1] if d], [])
-        self.assertEqual(self.told(self.b, "EXPUNGE"), [b"2", b"3"])
+        left = [1, 2, 3, 4, 5]
+        for number in self.told(self.b, "EXPUNGE"):  # in any order, each counted after those before it
+            del left[int(number) - 1]
+        self.assertEqual(left, [1, 3, 5])
         self.assertEqual(self.b.search(None, "ALL")[1], [b"1 2 3"])
 
     def test_move_between_mailboxes(self):
@@ -84,11 +91,10 @@ class TwoConnections(unittest.TestCase):
     def test_delete_and_rename_of_a_mailbox(self):
         self.assertEqual(self.a.create("Old")[0], "OK")
         self.assertEqual(self.a.rename("Old", "New/Name")[0], "OK")
-        names = [line.decode() for line in self.b.list()[1]]
-        self.assertTrue(any(n.endswith("New/Name") for n in names), names)
-        self.assertFalse(any(n.endswith('"/" Old') for n in names), names)
+        self.assertIn("New/Name", self.names())
+        self.assertNotIn("Old", self.names())
         self.assertEqual(self.a.delete("New/Name")[0], "OK")
-        self.assertNotIn("New/Name", " ".join(line.decode() for line in self.b.list()[1]))
+        self.assertNotIn("New/Name", self.names())
 
     def test_idle_is_told_at_once(self):
         tag = self.b._new_tag()

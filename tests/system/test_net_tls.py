@@ -213,6 +213,17 @@ class NetTls(unittest.TestCase):
                                   b"3 %d\r\n" % fnv(b"xyz"), b"d\r\n"])
                 c.close()
 
+    def test_what_is_decrypted_already_wakes_the_loop(self):
+        # 16 KiB in one record, of which the server reads 8 KiB at once and then gives way: poll
+        # will never tell it of the rest.
+        lines = b"".join(b"line %d\r\n" % i for i in range(1000))
+        with self.server() as server:
+            for version in VERSIONS:
+                c = server.open(context_for(version))
+                c.sock.sendall(b"turn\r\n" + lines + b"turn\r\n" + b"end\r\n")
+                self.assertEqual(c.file.read(len(lines) + 5), lines + b"end\r\n")
+                c.close()
+
     def test_downloads(self):
         expected = bytes(i * 7 >> 3 & 255 for i in range(1 << 20))
         with self.server() as server:
