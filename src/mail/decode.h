@@ -9,12 +9,13 @@
  * appends to `out`; it takes less than all only when `out` is full. How the
  * input is cut never changes the output. */
 
-/* Base64 that skips everything outside the alphabet. After padding a new
- * quantum may start: joined encodings decode to joined data. */
+/* Base64 that skips everything outside the alphabet. Bytes go out as soon as
+ * they are whole, and after padding a new quantum may start: an encoding that
+ * was cut off, or several joined ones, decode to what they hold. */
 struct base64_decoder {
 	uint32_t bits;
-	uint8_t count;  /* characters of the open quantum, 0-3 */
-	bool bad;       /* something outside alphabet, padding and white space was skipped */
+	uint8_t count; /* characters of the open quantum, 0-3 */
+	bool bad;      /* something outside alphabet, padding and white space was skipped */
 };
 void base64_begin(struct base64_decoder *d);
 size_t base64_push(struct base64_decoder *d, struct bytes in, struct buf *out);
@@ -31,13 +32,10 @@ bool base64_encode(struct bytes in, struct buf *out);
  * section 6.7), blanks at the end of a line go. */
 struct qp_decoder {
 	uint8_t state;
-	uint8_t hex;      /* first digit of an open =XX */
-	uint8_t flush;    /* what waits to be written: see decode.c */
-	uint8_t last;
-	uint16_t n_blank; /* blanks held back, in `blank` */
-	uint16_t written;
-	bool bad;
-	uint8_t blank[128];
+	bool bad;       /* something malformed was passed */
+	uint8_t held;   /* bytes whose meaning is open, as they came, in `hold` */
+	uint8_t written; /* of them already out */
+	uint8_t hold[128];
 };
 void qp_begin(struct qp_decoder *d);
 size_t qp_push(struct qp_decoder *d, struct bytes in, struct buf *out);
