@@ -107,12 +107,11 @@ static bool begin_flags(struct view *view)
 {
 	struct viewer *w = viewer_of(view);
 
-	if (view->own_last && view->own_first == view->modseq + 1) {
-		view->modseq = view->own_last;
-		view->own_first = view->own_last = 0;
-	}
-	if (view->modseq >= w->highest)
+	if (view->modseq >= w->highest) {
+		/* Nothing was heard of since the mailbox was read. */
+		w->changes = 0;
 		return false;
+	}
 	w->flags_round = true;
 	w->flags_to = w->highest;
 	store_cursor_init(&w->cursor, view->mailbox, 0);
@@ -181,8 +180,8 @@ int view_next(struct views *v, struct view *view, bool expunges, bool durable_on
 	if (rc != E_NOENT)
 		return rc;
 	w->woken = false;
-	/* Expunges that are not allowed now are still news. */
-	w->news = change_after(w->watch->change, w->told);
+	/* Expunges that are not allowed now are still news, and so is what taking \Recent may have brought. */
+	w->news = w->look || change_after(w->watch->change, w->told);
 	return E_NOENT;
 }
 
@@ -192,20 +191,27 @@ bool view_pending(struct views *v, const struct view *view)
 	return view->open && !view->gone && viewer_of(view)->news;
 }
 
+/* MODSEQs of a mailbox have gaps, so that own changes are neighbours when
+ * nothing else was heard of in between. */
 void view_own_change(struct views *v, struct view *view, uint64_t modseq)
 {
 	struct viewer *w = view->viewer;
+	struct store_mailbox m;
+	bool last, alone;
 
-	(void)v;
-	if (!view->open || view->gone || modseq <= view->modseq)
+	if (!view->open || view->gone || modseq <= view->modseq || is_own(view, modseq))
 		return;
-	if (!view->own_last && modseq == view->modseq + 1 && !w->flags_round)
-		view->modseq = modseq;
-	else if (view->own_last && modseq == view->own_last + 1)
+	last = store_mailbox_get(v->st, view->mailbox, &m) == OK && m.modseq == modseq;
+	alone = last && w->changes == 1;
+	if (alone && view->own_last)
 		view->own_last = modseq;
-	else if (!is_own(view, modseq))
-		/* Only one run is kept: of an older one the client will hear once more. */
+	else if (alone && !w->flags_round)
+		view->modseq = modseq;
+	else
+		/* One run is kept: of an older one the client will hear once more. */
 		view->own_first = view->own_last = modseq;
+	if (last)
+		w->changes = 0;
 }
 
 bool view_untold(struct views *v, const struct view *view, const struct store_entry *before)

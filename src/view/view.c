@@ -44,6 +44,7 @@ static void on_changed(void *context, uint32_t mailbox)
 		return;
 	for (struct viewer *w = watch->viewers; w; w = w->next) {
 		w->look = true;
+		w->changes++;
 		wake(v, w);
 	}
 }

@@ -33,6 +33,7 @@ struct viewer {
 	uint64_t highest;    /* HIGHESTMODSEQ when the mailbox was last read */
 	uint64_t new_modseq; /* messages from new_from on were announced at this MODSEQ: no flags to tell up to it */
 	uint32_t new_from;
+	uint32_t changes;    /* heard of since own_last, or since the view's modseq when there is none */
 	struct store_cursor cursor;
 };
 

@@ -34,6 +34,7 @@ static struct fake {
 	size_t n_objects;
 	bool not_durable;
 	unsigned slice;    /* entries store_cursor_changed visits before E_AGAIN */
+	uint64_t lsn;      /* last MODSEQ that was given, to any mailbox */
 	uint64_t summaries, bodies, visits; /* how often and how many were asked for */
 } fake;
 
@@ -43,6 +44,7 @@ static void fake_reset(void)
 		free(fake.mailbox[i].entry);
 	memset(&fake, 0, sizeof fake);
 	fake.slice = LIMIT_SLICE_ENTRIES;
+	fake.lsn = 1;
 	for (int i = 1; i <= FAKE_MAILBOXES; i++) {
 		fake.mailbox[i] = (struct fake_mailbox){ true, 1, 0, 1, 1, NULL };
 		fake.mailbox[i].entry = calloc(FAKE_ENTRIES, sizeof(struct store_entry));
@@ -79,7 +81,7 @@ static inline struct store_entry *fake_append(uint32_t id, struct store_entry e,
 	uint32_t last = m->n ? m->entry[m->n - 1].uid : 0;
 
 	e.uid = last >= m->uidnext ? last + 1 : m->uidnext;
-	e.modseq = ++m->modseq;
+	e.modseq = m->modseq = ++fake.lsn;
 	m->entry[m->n++] = e;
 	if (!staged) {
 		m->uidnext = e.uid + 1;
@@ -102,7 +104,7 @@ static inline void fake_publish(uint32_t id)
 static inline void fake_expunge(uint32_t id, uint32_t at, uint32_t n)
 {
 	struct fake_mailbox *m = &fake.mailbox[id];
-	uint64_t modseq = ++m->modseq;
+	uint64_t modseq = m->modseq = ++fake.lsn;
 
 	while (n-- && at < m->n) {
 		uint32_t uid = m->entry[at].uid;
@@ -112,7 +114,6 @@ static inline void fake_expunge(uint32_t id, uint32_t at, uint32_t n)
 		if (fake.observer.expunged)
 			fake.observer.expunged(fake.observer.context, id, uid, modseq);
 	}
-	fake_changed(id);
 }
 
 /* New flags for the message at an index; its new MODSEQ. */
@@ -121,7 +122,7 @@ static inline uint64_t fake_flags(uint32_t id, uint32_t at, uint8_t flags)
 	struct fake_mailbox *m = &fake.mailbox[id];
 
 	m->entry[at].flags = flags;
-	m->entry[at].modseq = ++m->modseq;
+	m->entry[at].modseq = m->modseq = ++fake.lsn;
 	fake_changed(id);
 	return m->modseq;
 }

@@ -154,6 +154,18 @@ T_TEST(own_changes_are_not_told)
 	view_own_change(views, &a, 0);
 	T_TOLD(&a, true, false, "F3 ");
 	T_EQ(a.modseq, modseq);
+	/* A STORE in several slices, with other mailboxes' changes in between. */
+	fake_flags(1, 5, STORE_SEEN);
+	for (uint32_t i = 0; i < 5; i++) {
+		view_own_change(views, &a, fake_flags(1, i, STORE_FLAGGED));
+		append(2, 1);
+	}
+	T_TOLD(&a, true, false, "F6 ");
+	for (uint32_t i = 0; i < 5; i++) {
+		view_own_change(views, &a, fake_flags(1, i, STORE_SEEN));
+		append(2, 1);
+	}
+	T_TOLD(&a, true, false, "");
 	/* Nor one of the same message. */
 	fake_flags(1, 4, STORE_SEEN);
 	T_EQ(view_untold(views, &a, &fake.mailbox[1].entry[4]), true);
