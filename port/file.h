@@ -118,6 +118,11 @@ struct port_fs {
 };
 int port_fs_info(const char *path, struct port_fs *out);
 
+/* Whether a mount point at or above `path` stands in the system's tables (fstab,
+ * OpenWrt's as well) but has nothing mounted on it now: what is written there
+ * would land on the medium below. Its name goes into out. Start only. */
+bool port_fs_missing(const char *path, char out[PORT_PATH_MAX]);
+
 /* Modification time in seconds since 1970, or an error. */
 int64_t port_modified(const char *path);
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #define MAGIC_OVERLAY 0x794c7630
 
@@ -126,4 +127,73 @@ int port_fs_info(const char *path, struct port_fs *out)
 		look_through(st.st_dev, out);
 	out->mount_point = stat(above, &up) == 0 && (up.st_dev != st.st_dev || up.st_ino == st.st_ino);
 	return OK;
+}
+
+/* ---- mount points that should be there ---- */
+
+/* True when path is the mount point itself or below it. */
+static bool is_below(const char *path, const char *mount)
+{
+	size_t n = strlen(mount);
+
+	while (n > 1 && mount[n - 1] == '/')
+		n--;
+	return n > 1 && strncmp(path, mount, n) == 0 && (path[n] == '/' || path[n] == 0);
+}
+
+static bool is_mounted(const char *mount)
+{
+	char above[PORT_PATH_MAX + 4];
+	struct stat at, parent;
+
+	if (stat(mount, &at) != 0)
+		return false;
+	(void)snprintf(above, sizeof above, "%s/..", mount);
+	return stat(above, &parent) == 0 && (at.st_dev != parent.st_dev || at.st_ino == parent.st_ino);
+}
+
+/* The mount point that a line of fstab(5) names, or of OpenWrt's
+ * /etc/config/fstab ("option target '/mnt/sda1'"); NULL for other lines. */
+static char *mount_of(char *line, bool openwrt)
+{
+	char *rest = NULL, *word = strtok_r(line, " \t\n'\"", &rest);
+
+	if (!word || word[0] == '#')
+		return NULL;
+	if (!openwrt)
+		return strtok_r(NULL, " \t\n", &rest);
+	if (strcmp(word, "option") != 0)
+		return NULL;
+	word = strtok_r(NULL, " \t\n'\"", &rest);
+	return word && strcmp(word, "target") == 0 ? strtok_r(NULL, " \t\n'\"", &rest) : NULL;
+}
+
+bool posix_mount_missing(const char *table, bool openwrt, const char *path, char *out)
+{
+	struct posix_lines lines;
+	char *line;
+	bool missing = false;
+
+	if (posix_lines_open(&lines, table) != OK)
+		return false;
+	while (!missing && (line = posix_lines_next(&lines)) != NULL) {
+		char *mount = mount_of(line, openwrt);
+
+		missing = mount && mount[0] == '/' && is_below(path, mount) && !is_mounted(mount);
+		if (missing)
+			(void)snprintf(out, PORT_PATH_MAX, "%s", mount);
+	}
+	posix_lines_close(&lines);
+	return missing;
+}
+
+bool port_fs_missing(const char *path, char out[PORT_PATH_MAX])
+{
+	char whole[2 * PORT_PATH_MAX], here[PORT_PATH_MAX];
+
+	if (path[0] != '/' && getcwd(here, sizeof here)) {
+		(void)snprintf(whole, sizeof whole, "%s/%s", here, path);
+		path = whole;
+	}
+	return posix_mount_missing("/etc/fstab", false, path, out) || posix_mount_missing("/etc/config/fstab", true, path, out);
 }

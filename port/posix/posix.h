@@ -36,6 +36,9 @@ int posix_lines_open(struct posix_lines *l, const char *path);
 char *posix_lines_next(struct posix_lines *l);
 void posix_lines_close(struct posix_lines *l);
 
+/* port_fs_missing by one table: that of fstab(5) or OpenWrt's. */
+bool posix_mount_missing(const char *table, bool openwrt, const char *path, char *out);
+
 /* Cuts the text before the next `separator` off *rest and ends it with a NUL;
  * NULL when nothing is left. Empty fields count. */
 char *posix_field(char **rest, char separator);

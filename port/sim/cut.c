@@ -417,6 +417,11 @@ void sim_disk(enum port_fs_kind kind, uint64_t total)
 	settings.total = total;
 }
 
+void sim_mount_missing(const char *mount)
+{
+	settings.mount_missing = mount;
+}
+
 void sim_mount_point(bool is)
 {
 	settings.mount_point = is;

@@ -561,6 +561,16 @@ int port_list(const char *path, bool (*each)(void *context, const char *name), v
 	return OK;
 }
 
+bool port_fs_missing(const char *path, char out[PORT_PATH_MAX])
+{
+	size_t n = settings.mount_missing ? strlen(settings.mount_missing) : 0;
+
+	if (n == 0 || strncmp(path, settings.mount_missing, n) != 0 || (path[n] != '/' && path[n] != 0))
+		return false;
+	memcpy(out, settings.mount_missing, n + 1);
+	return true;
+}
+
 int port_fs_info(const char *path, struct port_fs *out)
 {
 	static const char *const names[] = { "sim", "ext4", "f2fs", "ubifs", "jffs2", "tmpfs" };

@@ -141,6 +141,8 @@ void sim_drop_caches(void);
 /* What the disk is like. total 0 (the default) means without limit. */
 void sim_disk(enum port_fs_kind kind, uint64_t total);
 void sim_mount_point(bool is);
+/* A mount point (a literal, or NULL) on which nothing is mounted though it should. */
+void sim_mount_missing(const char *mount);
 /* Bytes of the disk that another program holds. */
 void sim_disk_taken(uint64_t bytes);
 

@@ -178,6 +178,7 @@ struct settings {
 	enum port_fs_kind kind;
 	uint64_t total, taken;
 	bool mount_point;
+	const char *mount_missing;
 	uint64_t sync_least, sync_most;
 };
 struct counters {

@@ -123,9 +123,15 @@ static int open_files(struct store *st)
 
 static int open_store(struct store *st, char *reason, size_t cap)
 {
+	char mount[PORT_PATH_MAX];
 	struct port_fs fs;
-	int err = port_mkdir(st->dir);
+	int err;
 
+	if (!st->config.allow_volatile && port_fs_missing(st->dir, mount)) {
+		(void)snprintf(reason, cap, "nothing is mounted on %s: mail would land on the medium below it", mount);
+		return E_NOTSUP;
+	}
+	err = port_mkdir(st->dir);
 	if (err != OK && err != E_EXIST) {
 		(void)snprintf(reason, cap, "%s can't be made: %s (the directory above it must exist)", st->dir,
 			err_text(err));

@@ -506,6 +506,30 @@ static int check_all(void)
 	return err;
 }
 
+T_TEST(refuses_a_medium_that_loses_mail)
+{
+	struct store_config config = small;
+
+	config.allow_volatile = false;
+	sim_reset(1);
+	sim_disk(PORT_FS_VOLATILE, 1 << 30);
+	arena_init(&arena, space, sizeof space);
+	T_EQ(store_open(&st, &arena, &config, reason, sizeof reason), E_NOTSUP);
+	T_OK(strstr(reason, "tmpfs"));
+	sim_reset(1);
+	sim_disk(PORT_FS_EXT4, 8 << 20);
+	arena_init(&arena, space, sizeof space);
+	T_EQ(store_open(&st, &arena, &config, reason, sizeof reason), E_NOTSUP);
+	T_OK(strstr(reason, "only 8 MiB"));
+	sim_reset(1);
+	sim_mount_missing("mail");
+	arena_init(&arena, space, sizeof space);
+	T_EQ(store_open(&st, &arena, &config, reason, sizeof reason), E_NOTSUP);
+	T_OK(strstr(reason, "nothing is mounted on mail"));
+	sim_mount_missing(NULL);
+	open_with(&config);
+}
+
 T_TEST(check_finds_damage)
 {
 	uint32_t box;
@@ -531,6 +555,6 @@ T_TEST(check_finds_damage)
 	T_EQ(store_body(st, e.object, 0, body, sizeof body), 4000);
 }
 
-T_MAIN(T_RUN(check_finds_damage) T_RUN(keeps_messages_over_a_restart) T_RUN(recovers_without_a_clean_stop)
+T_MAIN(T_RUN(refuses_a_medium_that_loses_mail) T_RUN(check_finds_damage) T_RUN(keeps_messages_over_a_restart) T_RUN(recovers_without_a_clean_stop)
 		T_RUN(names_form_a_tree) T_RUN(flags_count_and_wait) T_RUN(copy_is_all_or_nothing)
 			T_RUN(move_keeps_keywords_by_name) T_RUN(walks_and_ranks) T_RUN(full_store_refuses_and_cleans))
