@@ -92,6 +92,8 @@ void loop_accept(struct loop *l, uint32_t ready)
 	unsigned left = LOOP_ACCEPTS;
 	struct port_address peer;
 
+	if (l->listener_n == 0)
+		return;
 	/* Begin behind the listener that was served last: a flood on one of them
 	 * must not shut out the others. */
 	for (uint32_t i = 0; i < l->listener_n && left; i++) {

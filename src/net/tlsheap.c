@@ -9,10 +9,11 @@
 
 #define UNIT 8u
 #define USED 1u
+#define SLACK 2u /* used, and a unit longer than asked for: it was too small to split off */
 #define EXACT_BINS 32u /* by units; the rest by power of two and eighth */
 
 struct header {
-	uint32_t size;   /* of the piece with this header, in bytes; USED */
+	uint32_t size;   /* of the piece with this header, in bytes; USED, SLACK */
 	uint32_t before; /* size of the piece before; 0: the first */
 };
 
@@ -34,12 +35,18 @@ static struct links *links_at(const struct tlsheap *h, uint32_t at)
 
 static uint32_t size_at(const struct tlsheap *h, uint32_t at)
 {
-	return header_at(h, at)->size & ~USED;
+	return header_at(h, at)->size & ~(USED | SLACK);
 }
 
 static bool used_at(const struct tlsheap *h, uint32_t at)
 {
 	return header_at(h, at)->size & USED;
+}
+
+/* What it counts in the statistics: the same for the same request at any time. */
+static uint32_t cost_at(const struct tlsheap *h, uint32_t at)
+{
+	return size_at(h, at) - (header_at(h, at)->size & SLACK ? UNIT : 0);
 }
 
 static uint32_t bin_of(uint32_t size)
@@ -154,8 +161,8 @@ void *tlsheap_take(struct tlsheap *h, size_t len)
 		list_add(h, at + size);
 		have = size;
 	}
-	header_at(h, at)->size = have | USED;
-	h->used += have;
+	header_at(h, at)->size = have | USED | (have > size ? SLACK : 0);
+	h->used += size;
 	h->pieces++;
 	if (h->used > h->peak)
 		h->peak = h->used;
@@ -189,7 +196,7 @@ void tlsheap_give(struct tlsheap *h, void *piece)
 	assert(size >= SMALLEST && size < h->len - at);
 	behind = at + size;
 	assert(header_at(h, behind)->before == size);
-	h->used -= size;
+	h->used -= cost_at(h, at);
 	h->pieces--;
 	header_at(h, at)->size = size;
 	if (!used_at(h, behind)) {
@@ -230,7 +237,7 @@ void tlsheap_check(const struct tlsheap *h)
 		before = size_at(h, at);
 		assert(before >= SMALLEST && before < h->len - at);
 		if (used_at(h, at)) {
-			used += before;
+			used += cost_at(h, at);
 			pieces++;
 		} else {
 			loose++;

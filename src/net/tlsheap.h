@@ -25,7 +25,7 @@ struct tlsheap {
 	uint32_t len;
 	uint32_t bins[TLSHEAP_BINS];
 	uint32_t map[TLSHEAP_BINS / 32]; /* which bins are not empty */
-	uint32_t used, peak;             /* bytes, headers included */
+	uint32_t used, peak;             /* bytes asked for, headers included */
 	uint32_t pieces;                 /* in use */
 	uint64_t denied;
 };

@@ -287,8 +287,7 @@ T_TEST(memory_that_does_not_suffice)
 	free(memory);
 }
 
-/* Everybody gets on alike however much each has to do. */
-T_TEST(the_first_does_not_always_come_first)
+T_TEST(everybody_gets_on_alike)
 {
 	static char text[1 << 20];
 	sim_client c[4];
@@ -329,5 +328,5 @@ T_TEST(the_longest_turn_has_a_name)
 T_MAIN(T_RUN(those_who_wait_share_one_commit_of_the_same_turn) T_RUN(a_commit_that_takes_time_stops_nobody_else)
 		T_RUN(work_and_deadlines) T_RUN(signals_are_handed_on) T_RUN(stopping_says_farewell_and_flushes)
 			T_RUN(stopping_waits_for_who_reads) T_RUN(a_flood_is_let_in_by_fours) T_RUN(no_handles)
-				T_RUN(bad_listeners) T_RUN(memory_that_does_not_suffice)
-					T_RUN(the_first_does_not_always_come_first) T_RUN(the_longest_turn_has_a_name))
+				T_RUN(bad_listeners) T_RUN(memory_that_does_not_suffice) T_RUN(everybody_gets_on_alike)
+					T_RUN(the_longest_turn_has_a_name))

@@ -436,6 +436,27 @@ T_TEST(one_flight_a_turn)
 		client_free(&c[k]);
 }
 
+/* A peer that has a byte for its handshake in every turn does not keep the one
+ * flight of the turn for itself. */
+T_TEST(a_dripping_handshake_starves_nobody)
+{
+	struct client c;
+	sim_client drip;
+
+	tls_box(1, SIM_CHUNKS_WHOLE, 16384);
+	drip = sim_connect(993);
+	T_EQ(sim_client_send(drip, "\x16\x03\x01\x40", 4), 4);
+	turns(2);
+	client_init(&c, sim_connect(993), versions[1]);
+	for (unsigned i = 0; i < 200 && wants_more(client_shake(&c)); i++) {
+		T_EQ(sim_client_send(drip, "\0", 1), 1);
+		turns(1);
+	}
+	T_EQ(c.error, 0);
+	T_OK(!sim_client_closed(drip));
+	client_free(&c);
+}
+
 T_TEST(a_tls_client_that_stops_reading)
 {
 	struct client stuck, c;
@@ -641,7 +662,8 @@ T_TEST(bad_certificates_are_refused_with_a_reason)
 }
 
 T_MAIN(T_RUN(both_versions_in_any_pieces) T_RUN(streams) T_RUN(pending_bytes) T_RUN(starttls_discards_what_came_before)
-		T_RUN(starttls_takes_nothing_in_clear) T_RUN(half_open_handshakes_end_with_the_login_time) T_RUN(
-			one_flight_a_turn) T_RUN(a_tls_client_that_stops_reading) T_RUN(memory_runs_out_at_any_moment)
-			T_RUN(all_places) T_RUN(a_new_certificate_harms_no_connection)
-				T_RUN(bad_certificates_are_refused_with_a_reason))
+		T_RUN(starttls_takes_nothing_in_clear) T_RUN(half_open_handshakes_end_with_the_login_time)
+			T_RUN(one_flight_a_turn) T_RUN(a_dripping_handshake_starves_nobody)
+				T_RUN(a_tls_client_that_stops_reading) T_RUN(memory_runs_out_at_any_moment)
+					T_RUN(all_places) T_RUN(a_new_certificate_harms_no_connection)
+						T_RUN(bad_certificates_are_refused_with_a_reason))
