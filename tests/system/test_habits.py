@@ -175,7 +175,6 @@ class BodyStructure(unittest.TestCase):
     """BODYSTRUCTURE is never NIL where a string or a number must stand; nothing 8-bit is quoted."""
 
     MESSAGES = [
-        b"",
         b"\r\n",
         b"no header at all\r\n",
         b"Content-Type: \r\n\r\nx",

@@ -3,6 +3,7 @@
 
 import glob
 import os
+import re
 import sys
 import unittest
 import zlib
@@ -43,9 +44,24 @@ def odd_messages():
     yield from sorted(long.messages().items())
 
 
+def known_differences():
+    """Where Cubby differs on purpose, with the reason: the table of the unit test."""
+    with open(os.path.join(TOP, "tests", "unit", "test_imap_structure.c")) as f:
+        found = set(re.findall(r'^\t\{ "([^"]+)", "([^"]*)", [A-Z0-9_]+ \},', f.read(), re.M))
+    assert found
+    # Questions that the unit test does not ask. A message without body and blank line: Dovecot gives
+    # the blank line behind HEADER.FIELDS and not behind HEADER.FIELDS.NOT; here it always comes.
+    for name in "header-only", "header-only-cut", "only-text":
+        found.add((name, "HEADER.FIELDS.NOT (Subject Received)"))
+    found.add(("folded", "ENVELOPE"))  # RFC 5322 section 3.6.4: blanks around a msg-id are not part of it
+    found.add(("rfc822-base64", "1.HEADER.FIELDS (Subject From X-None)"))  # not a message, so without header
+    return found
+
+
 class Expected(unittest.TestCase):
     def test_envelope_structure_and_sections(self):
         differences = []
+        known = known_differences()
         count = 0
         with Box("messages", storage="64M") as box, Imap(box, login="anna") as c:
             c.ok("SELECT INBOX")
@@ -59,19 +75,27 @@ class Expected(unittest.TestCase):
                 with open(path) as f:
                     for line in f.read().splitlines():
                         got = self.answer(c, count, line)
-                        if got != line:
+                        if got != line and (name, self.item(line)) not in known:
                             differences.append("%s:\n#   expected %s\n#   got      %s" % (name, line[:600], got[:600]))
         for d in differences:
             print("#", d)
         self.assertGreaterEqual(count, 100)
         self.assertEqual(len(differences), 0)
 
+    @staticmethod
+    def item(line):
+        """ENVELOPE, BODY, BODYSTRUCTURE, or the section."""
+        word, rest = line.split(" ", 1)
+        if word != "SECTION":
+            return word
+        return rest.rsplit(" ", 1)[0] if rest.endswith(" -") else rest.rsplit(" ", 2)[0]
+
     def answer(self, c, number, line):
         """The same question to Cubby, in the form of the expected file."""
         word, rest = line.split(" ", 1)
         if word != "SECTION":
             return word + " " + canonical(c.fetch(number, word)[number][word.encode()])
-        section = rest.rsplit(" ", 1)[0] if rest.endswith(" -") else rest.rsplit(" ", 2)[0]
+        section = self.item(line)
         value = c.body(number, "" if section == "WHOLE" else section)
         return "SECTION %s %s" % (section, "%d %08x" % (len(value), zlib.crc32(value)) if value else "-")
 
