@@ -116,14 +116,25 @@ void view_walk_begin(struct view_walk *w, struct view_set set)
 /* From numbers to UIDs. */
 static int map_range(struct views *v, const struct view *view, struct set_range *range)
 {
+	bool one = range->first == range->last;
 	int rc;
 
 	if (range->last > view->exists)
 		return E_RANGE;
-	rc = view_uid(v, view, range->last, &range->last);
-	if (rc == OK || rc == E_GONE)
-		rc = view_uid(v, view, range->first, &range->first);
+	rc = view_uid(v, view, range->first, &range->first);
+	if (one)
+		range->last = range->first;
+	else if (rc == OK || rc == E_GONE)
+		rc = view_uid(v, view, range->last, &range->last);
 	return rc == E_GONE ? OK : rc;
+}
+
+static void find_dead(struct views *v, const struct view *view, struct view_walk *w)
+{
+	struct untold u = view_untold_set(view);
+	uint32_t uid = v->tombstones.n ? untold_next(&v->tombstones, &u, w->cursor.uid) : 0;
+
+	w->dead = uid ? uid : UINT32_MAX;
 }
 
 /* Starts with the next range that may have a message in it: OK, E_NOENT after
@@ -132,7 +143,7 @@ static int begin_range(struct views *v, const struct view *view, struct view_wal
 {
 	for (unsigned n = 0; n < LIMIT_SLICE_ENTRIES; n++) {
 		struct set_range range;
-		uint32_t from;
+		uint32_t from, number;
 		int rc;
 
 		if (!set_range(w->set.text, &w->at, &range))
@@ -140,6 +151,7 @@ static int begin_range(struct views *v, const struct view *view, struct view_wal
 		if (range.star && view->exists == 0)
 			continue;
 		set_range_order(&range, range.star ? star_of(v, view, w->set) : 0);
+		number = w->set.uids ? 0 : range.first;
 		rc = w->set.uids ? OK : map_range(v, view, &range);
 		if (rc != OK)
 			return rc;
@@ -151,20 +163,13 @@ static int begin_range(struct views *v, const struct view *view, struct view_wal
 		if (from > w->last)
 			continue;
 		w->in_range = true;
-		w->number = 0;
-		w->stamp = 0;
+		w->number = from == range.first ? number : 0;
+		w->stamp = v->stamp;
 		store_cursor_init(&w->cursor, view->mailbox, from - 1);
+		find_dead(v, view, w);
 		return OK;
 	}
 	return E_AGAIN;
-}
-
-static void find_dead(struct views *v, const struct view *view, struct view_walk *w)
-{
-	struct untold u = view_untold_set(view);
-	uint32_t uid = v->tombstones.n ? untold_next(&v->tombstones, &u, w->cursor.uid) : 0;
-
-	w->dead = uid ? uid : UINT32_MAX;
 }
 
 static uint32_t take_number(struct views *v, const struct view *view, struct view_walk *w, uint32_t uid)

@@ -106,7 +106,6 @@ int views_init(struct views **out, struct arena *arena, struct store *st, uint32
 	if (!v->watches || !v->tombstones.all)
 		return E_NOMEM;
 	v->st = st;
-	v->stamp = 1; /* a walk that begins has 0 */
 	store_observe(st, &observer);
 	*out = v;
 	return OK;
