@@ -327,5 +327,5 @@ T_TEST(errors)
 	}
 }
 
-T_MAIN(T_RUN(small_message_needs_one_call) T_RUN(long_messages_are_read_in_slices) T_RUN(bare_lf_becomes_crlf)
-		T_RUN(many_lines_become_crlf) T_RUN(one_is_read_at_a_time) T_RUN(store_that_can_not_take_it_now) T_RUN(errors))
+T_MAIN(T_RUN(small_message_needs_one_call) T_RUN(long_messages_are_read_in_slices) T_RUN(bare_lf_becomes_crlf) T_RUN(
+	many_lines_become_crlf) T_RUN(one_is_read_at_a_time) T_RUN(store_that_can_not_take_it_now) T_RUN(errors))

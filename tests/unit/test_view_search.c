@@ -167,8 +167,11 @@ static bool in_text_set(const char *text, uint32_t value, uint32_t star)
 
 static bool holds(const struct expr *e, const struct store_entry *m, uint32_t number)
 {
-	static const uint8_t flags[] = { [SEARCH_ANSWERED] = STORE_ANSWERED, [SEARCH_DELETED] = STORE_DELETED,
-		[SEARCH_DRAFT] = STORE_DRAFT, [SEARCH_FLAGGED] = STORE_FLAGGED, [SEARCH_SEEN] = STORE_SEEN };
+	static const uint8_t flags[] = { [SEARCH_ANSWERED] = STORE_ANSWERED,
+		[SEARCH_DELETED] = STORE_DELETED,
+		[SEARCH_DRAFT] = STORE_DRAFT,
+		[SEARCH_FLAGGED] = STORE_FLAGGED,
+		[SEARCH_SEEN] = STORE_SEEN };
 	bool recent = view.recent_first && m->uid >= view.recent_first && m->uid <= view.recent_last;
 	uint32_t last = fake.mailbox[1].entry[fake.mailbox[1].n - 1].uid;
 
@@ -316,7 +319,9 @@ T_TEST(walks_no_more_than_the_set)
 	T_EQ(view_set_parse(bytes_of("10,4000:4003,4990:*"), true, &set), OK);
 	T_EQ(search_set(q, set), OK);
 	T_EQ(search_ready(q), OK);
-	T_EQ(strcmp(results(q, &slices), "10 4000 4001 4002 4003 4990 4991 4992 4993 4994 4995 4996 4997 4998 4999 5000"), 0);
+	T_EQ(strcmp(results(q, &slices),
+		     "10 4000 4001 4002 4003 4990 4991 4992 4993 4994 4995 4996 4997 4998 4999 5000"),
+		0);
 	T_OK(fake.visits < 30);
 	search_close(q);
 	fake.visits = 0;

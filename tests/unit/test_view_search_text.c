@@ -64,14 +64,15 @@ static void five_messages(void)
 {
 	setup();
 	add_text("From: Anna <anna@example.org>\r\nTo: bob@example.com\r\nSubject: Lunch on Friday\r\n"
-			 "Date: Fri, 17 Jul 1998 02:44:25 -0700\r\nMessage-ID: <1@example.org>\r\nX-Mark: first\r\n\r\n"
-			 "Shall we meet at noon?\r\n");
+		 "Date: Fri, 17 Jul 1998 02:44:25 -0700\r\nMessage-ID: <1@example.org>\r\nX-Mark: first\r\n\r\n"
+		 "Shall we meet at noon?\r\n");
 	add_text("From: =?utf-8?Q?J=C3=BCrgen?= <j@example.org>\r\nCc: anna@example.org\r\n"
-			 "Subject: =?iso-8859-1?Q?Gr=FC=DFe_aus?= =?iso-8859-1?Q?_K=F6ln?=\r\n"
-			 "Date: Sat, 18 Jul 1998 00:30:00 +0200\r\nContent-Type: text/plain; charset=utf-8\r\n"
-			 "Content-Transfer-Encoding: base64\r\n\r\nTWl0IGZyZXVuZGxpY2hlbiBHcsO8w59lbg==\r\n");
-	add_text("From: c@example.net\r\nBcc: hidden@example.net\r\nX-Mark: second\r\n  line here\r\nX-Mark: third\r\n\r\n"
-			 "Subject: Lunch in the body\r\n");
+		 "Subject: =?iso-8859-1?Q?Gr=FC=DFe_aus?= =?iso-8859-1?Q?_K=F6ln?=\r\n"
+		 "Date: Sat, 18 Jul 1998 00:30:00 +0200\r\nContent-Type: text/plain; charset=utf-8\r\n"
+		 "Content-Transfer-Encoding: base64\r\n\r\nTWl0IGZyZXVuZGxpY2hlbiBHcsO8w59lbg==\r\n");
+	add_text(
+		"From: c@example.net\r\nBcc: hidden@example.net\r\nX-Mark: second\r\n  line here\r\nX-Mark: third\r\n\r\n"
+		"Subject: Lunch in the body\r\n");
 	add_text("From: d@example.net\r\nSubject:\r\n\r\n");
 	add_text("\r\nno header\r\n");
 	T_EQ(view_open(views, &view, 1, false, NULL), OK);

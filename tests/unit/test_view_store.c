@@ -120,7 +120,8 @@ static size_t some_uids(uint32_t mailbox, uint32_t most, uint32_t *uids)
 
 static uint64_t change_flags(uint32_t mailbox, const uint32_t *uids, size_t n, store_ticket *ticket)
 {
-	struct store_flag_change change = { .op = (enum store_flag_op)chance(3), .flags = (uint8_t)chance(32),
+	struct store_flag_change change = { .op = (enum store_flag_op)chance(3),
+		.flags = (uint8_t)chance(32),
 		.lazy = chance(3) > 0 };
 	uint64_t modseq = 0;
 	int rc;
