@@ -58,11 +58,16 @@ void decoder_begin(struct decoder *d, enum decode_encoding encoding);
 size_t decoder_push(struct decoder *d, struct bytes in, struct buf *out);
 bool decoder_end(struct decoder *d, struct buf *out);
 
-/* Appends an unfolded header value as UTF-8: encoded words decoded and joined
- * (blanks between two of them go), words of unknown charsets as they stand,
- * other bytes that are not UTF-8 as U+FFFD. As much as fits, then false. */
+/* Appends a header value as UTF-8: line ends of folding left out, encoded words
+ * decoded and joined (blanks between two of them go), words of unknown charsets
+ * as they stand, other bytes that are not UTF-8 as U+FFFD. As much as fits in
+ * whole characters, then false. */
 bool decode_words(struct bytes value, struct buf *out);
 /* Appends a parameter value of RFC 2231, charset'language'%41text, as UTF-8. */
 bool decode_extended(struct bytes value, struct buf *out);
+/* The same for values of any length: hands the text on piece by piece, until
+ * the sink says false. */
+bool decode_words_to(struct bytes value, bool (*sink)(void *arg, struct bytes utf8), void *arg);
+bool decode_extended_to(struct bytes value, bool (*sink)(void *arg, struct bytes utf8), void *arg);
 
 #endif

@@ -9,6 +9,7 @@
 #include "mail/casemap.h"
 #include "mail/charset.h"
 #include "mail/decode.h"
+#include "mail/html.h"
 #include "mail/summary.h"
 
 /* Bytes of a folded search string. A longer one is refused: NO [LIMIT]. */
@@ -29,35 +30,50 @@ int textmatch_compile(struct textmatch *m, struct bytes needle);
 void textmatch_reset(struct textmatch *m);
 /* Takes folded text. True as soon as the needle was found. */
 bool textmatch_push(struct textmatch *m, struct bytes folded);
-/* Folds and searches one whole piece of UTF-8 text. */
+/* Folds and searches one piece of UTF-8 text by itself. */
 bool textmatch_text(struct textmatch *m, struct bytes text);
 /* The same for a raw, perhaps folded header value: encoded words decoded. */
 bool textmatch_header(struct textmatch *m, struct bytes value);
+/* A value that goes on where the one before ended, so that the needle may lie
+ * across. Cut it at a blank, else an encoded word there is not understood. */
+bool textmatch_header_more(struct textmatch *m, struct bytes value);
+/* A parameter's value of RFC 2231, charset'language'text. */
+bool textmatch_extended(struct textmatch *m, struct bytes value);
 
-/* A search through one stored message. */
+/* Bytes of a header field that are decoded at once; a longer one is decoded in
+ * pieces that are cut at blanks. */
+#define BODY_SEARCH_FIELD 1024
+
+/* A search through one stored message. TEXT looks at all headers and all text
+ * parts; BODY leaves out the message's own header and the MIME headers, but not
+ * the headers of messages inside. HTML is searched by its text. */
 struct body_search {
 	struct textmatch *match;       /* the caller's, compiled */
 	const struct summary *summary; /* the caller's, until the end */
-	bool headers;                  /* TEXT: headers too; BODY: without the message header */
+	bool headers;                  /* TEXT: all headers too */
 	uint8_t state;
-	uint8_t html;                  /* inside a tag, a comment, an entity, script */
-	uint8_t n_entity;
-	bool text;                     /* the current part is searched */
-	uint32_t pos;                  /* offset of the next byte expected */
-	uint32_t edge;                 /* where the current range ends */
+	bool html;                     /* the part being read is HTML */
+	bool blank_line;               /* header: at the start of a line */
+	uint32_t pos;                  /* offset of the next byte pushed */
+	uint32_t start, edge;          /* the range being read */
 	summary_ref part;
+	uint16_t line_len;             /* bytes of a header field in `line` */
 	struct decoder decoder;
 	struct charset_decoder charset;
 	struct casemap casemap;
-	uint8_t entity[16];
-	uint16_t line_len;             /* header field held in `line` */
-	uint8_t line[1024];
+	struct html_text text;
+	uint8_t line[BODY_SEARCH_FIELD];
 };
 
 void body_search_begin(struct body_search *b, struct textmatch *match, const struct summary *summary, bool headers);
 /* Takes the next bytes of the stored message, from its start. True when the
  * needle was found; the rest need not be pushed. */
 bool body_search_push(struct body_search *b, struct bytes raw);
+/* The offset of the next byte that matters, LIMIT_MESSAGE when none does: what
+ * stands before it need not be read. */
+uint32_t body_search_wants(const struct body_search *b);
+/* The next byte pushed is that at `offset`, at most what body_search_wants said. */
+void body_search_seek(struct body_search *b, uint32_t offset);
 /* The message is over. */
 bool body_search_end(struct body_search *b);
 

@@ -43,21 +43,39 @@ static bool read_word(struct bytes b, struct word *w)
 	return false;
 }
 
-/* What is left of the output, and how bytes get there. */
+/* UTF-8 on its way to the sink. */
 struct writer {
 	struct charset_decoder charset;
 	bool open; /* of an encoded word: the next one may go on with it */
-	struct buf *out;
+	bool (*sink)(void *arg, struct bytes utf8);
+	void *arg;
 };
 
 static bool convert(struct writer *w, struct bytes in)
 {
-	return charset_push(&w->charset, in, w->out) == in.len;
+	uint8_t space[256];
+
+	while (in.len) {
+		struct buf out;
+		size_t n;
+
+		buf_init(&out, space, sizeof space);
+		n = charset_push(&w->charset, in, &out);
+		if (out.len && !w->sink(w->arg, buf_bytes(&out)))
+			return false;
+		in = bytes_part(in, n, in.len);
+	}
+	return true;
 }
 
 static bool finish(struct writer *w)
 {
-	return charset_end(&w->charset, w->out);
+	uint8_t space[CHARSET_ROOM];
+	struct buf out;
+
+	buf_init(&out, space, sizeof space);
+	(void)charset_end(&w->charset, &out);
+	return out.len == 0 || w->sink(w->arg, buf_bytes(&out));
 }
 
 static bool put_q(struct writer *w, struct bytes text)
@@ -116,6 +134,7 @@ static bool put_word(struct writer *w, const struct word *word)
 	return word->base64 ? put_b(w, word->text) : put_q(w, word->text);
 }
 
+/* Text that is no encoded word, without the line ends of folding. */
 static bool put_raw(struct writer *w, struct bytes text)
 {
 	if (w->open) {
@@ -124,7 +143,17 @@ static bool put_raw(struct writer *w, struct bytes text)
 		charset_begin(&w->charset, charset_find(bytes_of("utf-8")));
 		w->open = false;
 	}
-	return convert(w, text);
+	while (text.len) {
+		size_t lf = bytes_index(text, '\n');
+		struct bytes line = bytes_part(text, 0, lf);
+
+		if (lf < text.len && lf && text.data[lf - 1] == '\r')
+			line.len--;
+		if (!convert(w, line))
+			return false;
+		text = bytes_part(text, lf + 1, text.len);
+	}
+	return true;
 }
 
 static bool is_blank(struct bytes b)
@@ -135,9 +164,9 @@ static bool is_blank(struct bytes b)
 	return true;
 }
 
-bool decode_words(struct bytes value, struct buf *out)
+bool decode_words_to(struct bytes value, bool (*sink)(void *arg, struct bytes utf8), void *arg)
 {
-	struct writer w = { .open = false, .out = out };
+	struct writer w = { .open = false, .sink = sink, .arg = arg };
 	size_t raw = 0, at = 0; /* text from raw on is not written yet */
 	bool after_word = false;
 
@@ -165,11 +194,30 @@ bool decode_words(struct bytes value, struct buf *out)
 	return finish(&w);
 }
 
-bool decode_extended(struct bytes value, struct buf *out)
+/* Appends whole characters as long as they fit. */
+static bool append(void *arg, struct bytes utf8)
+{
+	struct buf *out = arg;
+
+	if (buf_putb(out, utf8))
+		return true;
+	utf8.len = buf_space(out);
+	while (utf8.len && (utf8.data[utf8.len] & 0xC0) == 0x80)
+		utf8.len--;
+	(void)buf_putb(out, utf8);
+	return false;
+}
+
+bool decode_words(struct bytes value, struct buf *out)
+{
+	return decode_words_to(value, append, out);
+}
+
+bool decode_extended_to(struct bytes value, bool (*sink)(void *arg, struct bytes utf8), void *arg)
 {
 	size_t first = bytes_index(value, '\'');
 	size_t second = first + 1 + bytes_index(bytes_part(value, first + 1, value.len), '\'');
-	struct writer w = { .open = false, .out = out };
+	struct writer w = { .open = false, .sink = sink, .arg = arg };
 	const struct charset *charset = NULL;
 	uint8_t piece[64];
 	size_t n = 0;
@@ -194,4 +242,9 @@ bool decode_extended(struct bytes value, struct buf *out)
 		}
 	}
 	return finish(&w);
+}
+
+bool decode_extended(struct bytes value, struct buf *out)
+{
+	return decode_extended_to(value, append, out);
 }
