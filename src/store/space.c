@@ -18,10 +18,16 @@ uint64_t space_of_blob(uint64_t size)
 	return blocks(frames_size(size));
 }
 
+/* The pages of a checkpoint, at most; in a small store fewer, which then makes
+ * its checkpoints sooner. */
+#define RESERVE_PAGES (2u * CHECKPOINT_FREED)
+
 /* One segment for cleaning, one for control records, and a checkpoint. */
 uint64_t space_reserve_size(const struct store *st)
 {
-	return 2 * (uint64_t)st->super.segment_size + (uint64_t)st->config.cache_pages * PAGE_SIZE / 2;
+	uint64_t pages = st->config.storage / 32, most = (uint64_t)RESERVE_PAGES * PAGE_SIZE;
+
+	return 2 * (uint64_t)st->super.segment_size + blocks(pages < most ? pages : most);
 }
 
 /* Live bytes of mail: 80 per cent of what the reserve leaves. */
