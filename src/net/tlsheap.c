@@ -1,13 +1,15 @@
 /* The heap of mbedTLS. Memory is a row of pieces, each with a header that knows
  * its own size and that of the piece before it; a used piece of size 0 ends the
  * row. A free piece holds its neighbours in the list of its size class. Places
- * are offsets from the base, 0 is none: the first piece starts at 8. */
+ * are offsets from the base, 0 is none: the first header stands at 8, so that what
+ * follows it is aligned. */
 #include "net/tlsheap.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define UNIT 8u
+#define UNIT TLSHEAP_ALIGN
+#define START 8u
 #define USED 1u
 #define SLACK 2u /* used, and a unit longer than asked for: it was too small to split off */
 #define EXACT_BINS 32u /* by units; the rest by power of two and eighth */
@@ -90,16 +92,17 @@ static void list_remove(struct tlsheap *h, uint32_t at)
 
 void tlsheap_init(struct tlsheap *h, void *memory, size_t len)
 {
-	uint32_t end = (uint32_t)(len & ~(size_t)(UNIT - 1));
+	uint32_t end;
 
 	assert(len <= UINT32_C(1) << 30 && ((uintptr_t)memory & (UNIT - 1)) == 0);
-	*h = (struct tlsheap){ .base = memory, .len = end };
-	if (end < UNIT + SMALLEST + sizeof(struct header))
+	*h = (struct tlsheap){ .base = memory };
+	if (len < START + SMALLEST + sizeof(struct header))
 		return;
-	end -= (uint32_t)sizeof(struct header);
-	*header_at(h, UNIT) = (struct header){ end - UNIT, 0 };
-	*header_at(h, end) = (struct header){ USED, end - UNIT };
-	list_add(h, UNIT);
+	end = START + (((uint32_t)len - START - (uint32_t)sizeof(struct header)) & ~(UNIT - 1));
+	h->len = end + (uint32_t)sizeof(struct header);
+	*header_at(h, START) = (struct header){ end - START, 0 };
+	*header_at(h, end) = (struct header){ USED, end - START };
+	list_add(h, START);
 }
 
 /* The best fit among the first pieces of the bin, or 0. */
@@ -174,6 +177,14 @@ bool tlsheap_owns(const struct tlsheap *h, const void *piece)
 	return (uintptr_t)piece >= (uintptr_t)h->base && (uintptr_t)piece < (uintptr_t)h->base + h->len;
 }
 
+size_t tlsheap_size(const struct tlsheap *h, const void *piece)
+{
+	uint32_t at = (uint32_t)((const uint8_t *)piece - h->base) - (uint32_t)sizeof(struct header);
+
+	assert(tlsheap_owns(h, piece) && used_at(h, at));
+	return size_at(h, at) - sizeof(struct header);
+}
+
 /* Joins the free piece at `at` with the free piece behind it. */
 static void join(struct tlsheap *h, uint32_t at, uint32_t behind)
 {
@@ -229,7 +240,7 @@ size_t tlsheap_largest(const struct tlsheap *h)
 
 void tlsheap_check(const struct tlsheap *h)
 {
-	uint32_t used = 0, pieces = 0, loose = 0, listed = 0, before = 0, at = UNIT;
+	uint32_t used = 0, pieces = 0, loose = 0, listed = 0, before = 0, at = START;
 
 	for (; size_at(h, at); at += before) {
 		assert(header_at(h, at)->before == before);

@@ -13,6 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Alignment of a piece. mbedTLS needs 8; a compiler that knows malloc by name
+ * may rely on 16 (tlsmalloc.c). */
+#if defined(CUBBY_SYSTEM_MBEDTLS)
+#define TLSHEAP_ALIGN 16u
+#else
+#define TLSHEAP_ALIGN 8u
+#endif
+
 /* Pieces of one size class that a request looks at for the best fit. */
 #define TLSHEAP_LOOK 32
 
@@ -30,11 +38,13 @@ struct tlsheap {
 	uint64_t denied;
 };
 
-/* memory: aligned to 8; len at most 1 GiB. It stays the caller's. */
+/* memory: aligned as above; len at most 1 GiB. It stays the caller's. */
 void tlsheap_init(struct tlsheap *h, void *memory, size_t len);
-/* len zeroed bytes aligned to 8, or NULL (counted in denied). */
+/* len zeroed bytes, or NULL (counted in denied). */
 void *tlsheap_take(struct tlsheap *h, size_t len);
 void tlsheap_give(struct tlsheap *h, void *piece);
+/* Bytes that a piece in use has; at least as many as were asked for. */
+size_t tlsheap_size(const struct tlsheap *h, const void *piece);
 bool tlsheap_owns(const struct tlsheap *h, const void *piece);
 /* Bytes of the largest piece that could be taken now. */
 size_t tlsheap_largest(const struct tlsheap *h);

@@ -13,9 +13,10 @@
 #include <string.h>
 
 /* What a record buffer holds besides its content: header and sequence number
- * (13), nonce and tag, or with CBC also padding and a MAC. */
+ * (13), nonce and tag, or with CBC also padding and a MAC, and identifiers of
+ * DTLS where that is built in. */
 #if defined(MBEDTLS_CIPHER_MODE_CBC) || defined(MBEDTLS_CIPHER_NULL_CIPHER)
-#define RECORD_EXTRA (13 + 16 + 48 + 256)
+#define RECORD_EXTRA (13 + 16 + 48 + 256 + 48)
 #else
 #define RECORD_EXTRA (13 + 16 + 16)
 #endif
@@ -23,17 +24,26 @@
 #define SLOT_OUT (MBEDTLS_SSL_OUT_CONTENT_LEN + RECORD_EXTRA)
 
 /* Heap bytes, headers included, as measured with 3.6.6 on 64 bits; tests/system/
- * test_net_tls.py fails when they don't suffice.
+ * test_net_tls.py fails when they don't suffice. A library of the system has
+ * everything switched on, and libc's own needs come from here as well.
  *
- * A place: TLS 1.3 holds 6.0 KiB from the first flight of the handshake until
- * the end (mbedTLS keeps what the handshake worked with), TLS 1.2 2.1 KiB. */
+ * PLACE: TLS 1.3 holds 6.0 KiB from the first flight of the handshake until the
+ * end (mbedTLS keeps what the handshake worked with), TLS 1.2 2.1 KiB.
+ *
+ * FLIGHT: what one flight takes and gives back; the loop runs one at a time.
+ * The largest is a signature with an RSA key of 4096 bits (9.2 KiB).
+ *
+ * SHARED: two certificate chains and keys (one is 3 to 10 KiB), ticket keys,
+ * random generators, the key slots of PSA. */
+#if defined(CUBBY_SYSTEM_MBEDTLS)
+#define HEAP_PLACE 9216
+#define HEAP_FLIGHT 20480
+#define HEAP_SHARED 98304
+#else
 #define HEAP_PLACE 6400
-/* What one flight takes and gives back; the loop runs one at a time. The
- * largest is a signature with an RSA key of 4096 bits (9.2 KiB). */
 #define HEAP_FLIGHT 10240
-/* What all share: two certificate chains and keys (one is 3 to 10 KiB), ticket
- * keys, random generators, the key slots of PSA. */
 #define HEAP_SHARED 32768
+#endif
 
 struct slots {
 	uint8_t *base;
@@ -65,6 +75,8 @@ static size_t heap_size(uint32_t places)
 
 size_t tlsmem_size(uint32_t places)
 {
+	if (SLOT_IN == SLOT_OUT)
+		return slots_size(SLOT_IN, 2 * places) + heap_size(places);
 	return slots_size(SLOT_IN, places) + slots_size(SLOT_OUT, places) + heap_size(places);
 }
 
@@ -73,9 +85,10 @@ size_t tlsmem_slot(void)
 	return mem.in.size;
 }
 
-static bool slots_init(struct slots *s, struct arena *arena, size_t size, uint32_t count)
+/* most: what was counted on; size: what is asked for. */
+static bool slots_init(struct slots *s, struct arena *arena, size_t most, size_t size, uint32_t count)
 {
-	*s = (struct slots){ .unit = arena_size(size), .size = size, .count = count };
+	*s = (struct slots){ .unit = arena_size(most), .size = size, .count = count };
 	s->base = arena_take(arena, s->unit * count);
 	s->free = arena_take(arena, count * sizeof *s->free);
 	s->taken = arena_take(arena, count * sizeof *s->taken);
@@ -140,6 +153,32 @@ void tlsmem_give(void *piece)
 		tlsheap_give(&mem.heap, piece);
 }
 
+bool tlsmem_owns(const void *piece, size_t *size)
+{
+	const struct slots *slots[] = { &mem.in, &mem.out };
+
+	for (size_t i = 0; i < 2; i++) {
+		uintptr_t from = (uintptr_t)slots[i]->base;
+
+		*size = slots[i]->size;
+		if ((uintptr_t)piece >= from && (uintptr_t)piece - from < slots[i]->unit * slots[i]->count)
+			return true;
+	}
+	if (!mem.heap.base || !tlsheap_owns(&mem.heap, piece))
+		return false;
+	*size = tlsheap_size(&mem.heap, piece);
+	return true;
+}
+
+static void become_allocator(void)
+{
+#if defined(CUBBY_SYSTEM_MBEDTLS)
+	tlsmalloc_begin();
+#else
+	mbedtls_platform_set_calloc_free(tlsmem_take, tlsmem_give);
+#endif
+}
+
 static int no_random(void *unused, unsigned char *out, size_t len)
 {
 	(void)unused;
@@ -177,7 +216,7 @@ int tlsmem_init(struct arena *arena, uint32_t places)
 	if (!heap)
 		return E_NOMEM;
 	tlsheap_init(&mem.heap, heap, len);
-	mbedtls_platform_set_calloc_free(tlsmem_take, tlsmem_give);
+	become_allocator();
 	if (places == 0)
 		return OK;
 	in = watch_record_size();
@@ -188,8 +227,8 @@ int tlsmem_init(struct arena *arena, uint32_t places)
 		return E_NOTSUP;
 	}
 	/* with equal sizes one kind of slot serves both */
-	if (!slots_init(&mem.in, arena, in, in == out ? 2 * places : places) ||
-		!slots_init(&mem.out, arena, out, in == out ? 0 : places))
+	if (!slots_init(&mem.in, arena, SLOT_IN, in, in == out ? 2 * places : places) ||
+		!slots_init(&mem.out, arena, SLOT_OUT, out, in == out ? 0 : places))
 		return E_NOMEM;
 	tlsheap_init(&mem.heap, heap, len);
 	return OK;

@@ -15,6 +15,13 @@ int tlsmem_init(struct arena *arena, uint32_t places);
 /* calloc and free of mbedTLS. */
 void *tlsmem_take(size_t n, size_t size);
 void tlsmem_give(void *piece);
+/* Bytes of a piece in use; false when it is not one of ours. */
+bool tlsmem_owns(const void *piece, size_t *size);
+
+#if defined(CUBBY_SYSTEM_MBEDTLS)
+/* From now on malloc and its kin are tlsmem_take and tlsmem_give. */
+void tlsmalloc_begin(void);
+#endif
 
 /* Bytes of the slot of an input record: work space for reading files. */
 size_t tlsmem_slot(void);
