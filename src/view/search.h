@@ -97,8 +97,7 @@ enum search_key {
  * After an error only search_close is right. */
 int search_key(struct search *q, enum search_key key);
 /* Text in UTF-8, at most TEXTMATCH_NEEDLE_MAX bytes once folded; an empty one
- * is in every message (of a header key: in every message that has the field). Of
- * a header field the first SUMMARY_VALUE_MAX bytes (mail/summary.h) count. */
+ * is in every message (of a header key: in every message that has the field). */
 int search_text(struct search *q, enum search_key key, struct bytes text);
 int search_header(struct search *q, struct bytes field, struct bytes text);
 int search_day(struct search *q, enum search_key key, int64_t day);

@@ -15,9 +15,9 @@
  * them compiles some anew for each message. */
 #define SEARCH_MATCHERS 8
 
-/* Bytes read from the store at once; a header field that HEADER looks at is
- * seen up to this length, the same as those in the summary. */
-#define SEARCH_PIECE SUMMARY_VALUE_MAX
+/* Bytes read from the store at once. A longer header field is looked at in
+ * parts of this size. */
+#define SEARCH_PIECE 8192
 
 /* Blocks of nodes beyond the first one of each search. */
 #define SEARCH_SPARE_BLOCKS (SEARCH_NODES / SEARCH_BLOCK_NODES)
@@ -76,6 +76,8 @@ struct search_node {
 	} u;
 };
 
+enum { FIELD_NONE, FIELD_OTHER, FIELD_WANTED };
+
 struct search {
 	struct searches *owner;
 	const struct view *view;
@@ -99,7 +101,7 @@ struct search {
 
 	/* A leaf that takes several slices. */
 	bool reading;
-	bool skip_field; /* HEADER: the rest of a field that was cut */
+	uint8_t in_field; /* HEADER: q->pos is in the middle of a long field: FIELD_... */
 	uint64_t pos;
 	uint16_t matched; /* BODY, TEXT: bytes of the string matched so far */
 	struct body_search body;

@@ -15,6 +15,10 @@
 /* Bytes of a message that HEADER reads first: most headers end within them. */
 #define HEADER_PIECE 3072
 
+/* Bytes of a long field that are looked at twice: more than any string takes in
+ * encoded words. */
+#define FIELD_OVERLAP 1024
+
 /* The compiled string of a node. */
 static struct textmatch *matcher(struct search *q, unsigned at, struct bytes text)
 {
@@ -72,12 +76,12 @@ static int load_summary(struct search *q)
 /* A piece of a header, read from the message at q->pos. */
 struct piece {
 	struct bytes bytes;
-	bool full; /* no larger one can be had: a field that does not fit is cut */
+	bool full; /* no larger one can be had: a field that does not fit is looked at in parts */
 	bool last; /* reaches the message's end */
 };
 
-/* Passes the rest of a field that was cut: its lines go on with blanks. True
- * when its end is in the piece; *rest begins there. */
+/* Passes the rest of a field: its lines go on with blanks. True when its end is
+ * in the piece; *rest begins there. */
 static bool pass_field(struct bytes *rest)
 {
 	for (;;) {
@@ -91,22 +95,43 @@ static bool pass_field(struct bytes *rest)
 	}
 }
 
+static bool in_value(struct textmatch *m, struct bytes value)
+{
+	textmatch_reset(m);
+	return textmatch_header(m, value);
+}
+
+/* Goes on at q->pos behind what was looked at of a long field: some of it again,
+ * so that a string across the border is found, or the last byte alone, which may
+ * be the line's end. */
+static int next_part(struct search *q, struct piece p)
+{
+	size_t again = q->in_field == FIELD_WANTED ? FIELD_OVERLAP : 1;
+
+	q->pos += p.bytes.len - again;
+	return E_AGAIN;
+}
+
 /* Looks for the field with the string: 1 it is there, 0 it is not and the header
  * is over, E_AGAIN: go on at q->pos. */
 static int look_at_piece(struct search *q, struct piece p, struct bytes name, struct textmatch *m)
 {
 	struct bytes rest = p.bytes;
 
-	if (q->skip_field && !pass_field(&rest)) {
-		/* The last byte may be the line's end. */
-		q->pos += p.bytes.len - (p.last ? 0 : 1);
-		return p.last ? 0 : E_AGAIN;
+	if (q->in_field != FIELD_NONE) {
+		bool ends = pass_field(&rest);
+		size_t len = ends ? p.bytes.len - rest.len : p.bytes.len;
+
+		if (q->in_field == FIELD_WANTED && in_value(m, bytes_part(p.bytes, 0, len)))
+			return 1;
+		if (!ends)
+			return p.last ? 0 : next_part(q, p);
+		q->in_field = FIELD_NONE;
 	}
-	q->skip_field = false;
 	for (;;) {
 		size_t start = p.bytes.len - rest.len;
 		struct header_field field;
-		bool open;
+		bool open, wanted;
 
 		if (!header_next(&rest, &field))
 			return 0;
@@ -116,15 +141,12 @@ static int look_at_piece(struct search *q, struct piece p, struct bytes name, st
 			q->pos += start;
 			return E_AGAIN;
 		}
-		if (bytes_equal_nocase(field.name, name)) {
-			textmatch_reset(m);
-			if (textmatch_header(m, field.value))
-				return 1;
-		}
+		wanted = bytes_equal_nocase(field.name, name);
+		if (wanted && in_value(m, field.value))
+			return 1;
 		if (open) {
-			q->skip_field = true;
-			q->pos += p.bytes.len - 1;
-			return E_AGAIN;
+			q->in_field = wanted ? FIELD_WANTED : FIELD_OTHER;
+			return next_part(q, p);
 		}
 	}
 }
@@ -137,7 +159,7 @@ static int in_header(struct search *q, unsigned at, struct bytes name, struct by
 
 	if (!q->reading) {
 		q->reading = true;
-		q->skip_field = false;
+		q->in_field = FIELD_NONE;
 		q->pos = 0;
 	}
 	for (; q->bytes < LIMIT_SLICE_BYTES; want = sizeof s->piece) {
