@@ -101,11 +101,17 @@ class Box:
             if self.process.poll() is not None:
                 raise AssertionError("the server ended with %d:\n%s" % (self.process.returncode, self.log()))
             try:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
-                return self
+                if self.sockets_there():
+                    socket.create_connection(("127.0.0.1", self.port), 5).close()
+                    return self
             except OSError:
-                time.sleep(0.02)
+                pass
+            time.sleep(0.02)
         raise AssertionError("the server does not answer:\n" + self.log())
+
+    def sockets_there(self):
+        """Listeners are opened one by one, in the order of the configuration."""
+        return all(os.path.exists(line.split("unix:")[1]) for line in self.settings["listen"] if "unix:" in line)
 
     def stop(self):
         """Ends the server as its owner would; it must end well."""
