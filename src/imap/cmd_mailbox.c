@@ -125,6 +125,9 @@ int cmd_delete(struct session *s, struct conn *c)
 		err = store_mailbox_delete(st, id, &s->ticket);
 	if (err == E_EXIST)
 		return session_no(s, "[HASCHILDREN] Delete the mailboxes below it first");
+	/* who deletes what he has selected does not lose his session by it, as others do */
+	if (err == OK && s->state == STATE_SELECTED && s->view.mailbox == id)
+		session_unselect(s);
 	return started(s, err, "Deleted");
 }
 

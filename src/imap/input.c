@@ -65,14 +65,14 @@ static enum input_result need_more(struct session *s, struct conn *c)
 enum input_result input_refuse(struct session *s, struct conn *c, const struct literal_mark *mark, uint32_t end)
 {
 	struct input *in = &s->input;
-	uint64_t before = in->dropped;
+	uint64_t before = in->dropped, most = logged_in(s) ? s->server->config.message_max : INPUT_LOGIN_COMMAND;
 
 	conn_consume(c, end);
 	memset(in, 0, sizeof(*in));
 	if (mark->sync)
 		return INPUT_REFUSED;
 	in->dropped = before + end;
-	if (mark->len > s->server->config.message_max || in->dropped > s->server->config.message_max - mark->len) {
+	if (mark->len > most || in->dropped > most - mark->len) {
 		session_bye(s, "[TOOBIG] That literal is larger than anything this server takes");
 		return INPUT_BYE;
 	}
