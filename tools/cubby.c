@@ -157,8 +157,10 @@ static void help(void)
 	tool_say("usage: cubby [-c FILE] COMMAND\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		tool_say("  %s %s\n        %s", commands[i].words, commands[i].options, commands[i].help);
-	tool_say("\n-c FILE names the configuration (default: %s). Passwords never stand in arguments.", tool_config_file);
-	tool_say("Exit codes: 0 done, 64 wrong usage, 67 no such user or mailbox, 75 try again later, 1 anything else.");
+	tool_say("\n-c FILE names the configuration (default: %s). Passwords never stand in arguments.",
+		tool_config_file);
+	tool_say(
+		"Exit codes: 0 done, 64 wrong usage, 67 no such user or mailbox, 75 try again later, 1 anything else.");
 }
 
 /* True when the arguments begin with the command's words, which are cut off. */
@@ -207,7 +209,8 @@ int main(int argc, char **argv)
 			return code;
 		}
 	}
-	tool_complain(args.at < args.n ? "unknown command %s; cubby --help lists them" : "no command; cubby --help lists them",
+	tool_complain(args.at < args.n ? "unknown command %s; cubby --help lists them"
+				       : "no command; cubby --help lists them",
 		args.at < args.n ? args.word[args.at] : "");
 	return TOOL_USAGE;
 }

@@ -34,7 +34,8 @@ static int collect_names(struct tool_args *args, struct cert_names *names, bool 
 static int explain(int err)
 {
 	if (err == E_EXIST)
-		tool_complain("there is a certificate or key already in %s or %s: clients know it; --replace makes a new one",
+		tool_complain(
+			"there is a certificate or key already in %s or %s: clients know it; --replace makes a new one",
 			box_config.tls_certificate, box_config.tls_key);
 	else if (err == E_ACCESS && box_config.run_as[0])
 		tool_complain("user %s (run-as) may not write %s and %s", box_config.run_as, box_config.tls_certificate,

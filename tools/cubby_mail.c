@@ -37,24 +37,6 @@ struct way {
 
 /* ---- by the server ---- */
 
-static void put_flags(uint8_t flags)
-{
-	char letters[8];
-	size_t n = 0;
-
-	if (flags & STORE_DRAFT)
-		letters[n++] = 'D';
-	if (flags & STORE_FLAGGED)
-		letters[n++] = 'F';
-	if (flags & STORE_ANSWERED)
-		letters[n++] = 'R';
-	if (flags & STORE_SEEN)
-		letters[n++] = 'S';
-	if (flags & STORE_DELETED)
-		letters[n++] = 'T';
-	server_word_bytes(bytes_make(letters, n));
-}
-
 static int server_room(struct bytes user, uint64_t *bytes)
 {
 	struct bytes rest;
@@ -70,11 +52,13 @@ static int server_room(struct bytes user, uint64_t *bytes)
 
 static int server_begin(bool import, const struct intake_request *request)
 {
+	char letters[8];
+
 	server_word(import ? "IMPORT" : "DELIVER");
 	server_word_bytes(request->user);
 	server_word_bytes(request->mailbox);
 	if (import) {
-		put_flags(request->flags);
+		server_word_bytes(bytes_make(letters, intake_flag_letters(request->flags, letters)));
 		server_word_bytes(request->keywords);
 		server_word_number(request->received.seconds);
 		server_word_number(request->received.zone);
@@ -396,10 +380,11 @@ static int count_all(struct import *i, const char *path, struct bytes mailbox)
 	tool_size(i->bytes, size);
 	tool_size(i->room, room);
 	if (i->fitting == i->messages)
-		tool_say("%llu messages, %s: all of it fits (room for %s)", (unsigned long long)i->messages, size, room);
+		tool_say("%llu messages, %s: all of it fits (room for %s)", (unsigned long long)i->messages, size,
+			room);
 	else
-		tool_say("%llu messages, %s: only the first %llu of them fit (room for %s)", (unsigned long long)i->messages,
-			size, (unsigned long long)i->fitting, room);
+		tool_say("%llu messages, %s: only the first %llu of them fit (room for %s)",
+			(unsigned long long)i->messages, size, (unsigned long long)i->fitting, room);
 	return OK;
 }
 

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "control/intake.h"
 #include "mail/mutf7.h"
 #include "port/file.h"
 #include "port/system.h"
@@ -159,7 +160,8 @@ static int list_names(struct maildir *m)
 
 	m->names = m->text = m->filled = m->used = 0;
 	for (int pass = 0; pass < 2; pass++) {
-		if (pass == 1 && (!space_need(&m->text_space, m->text) ||
+		if (pass == 1 &&
+			(!space_need(&m->text_space, m->text) ||
 				!space_need(&m->item_space, m->names * sizeof(struct item))))
 			return E_NOMEM;
 		for (int i = 0; i < 2; i++) {
@@ -192,7 +194,8 @@ static void read_keywords(struct maildir *m)
 	rest = bytes_make(text, n > 0 ? (size_t)n : 0);
 	while (rest.len) {
 		size_t lf = bytes_index(rest, '\n');
-		struct bytes line = text_trim(bytes_part(rest, 0, lf)), number = text_word(&line), name = text_trim(line);
+		struct bytes line = text_trim(bytes_part(rest, 0, lf)), number = text_word(&line),
+			     name = text_trim(line);
 		uint64_t i;
 
 		rest = bytes_part(rest, lf + 1, rest.len);
@@ -224,17 +227,11 @@ static uint8_t read_flags(const struct maildir *m, const struct item *item, stru
 	if (!info)
 		info = strstr(item->name, "!2,");
 	for (info = info ? info + 3 : ""; *info; info++) {
-		switch (*info) {
-		case 'D': flags |= STORE_DRAFT; break;
-		case 'F': flags |= STORE_FLAGGED; break;
-		case 'R': flags |= STORE_ANSWERED; break;
-		case 'S': flags |= STORE_SEEN; break;
-		case 'T': flags |= STORE_DELETED; break;
-		case 'P': add_keyword(keywords, bytes_of("$Forwarded")); break;
-		default:
-			if (*info >= 'a' && *info <= 'z')
-				add_keyword(keywords, bytes_make(m->keywords[*info - 'a'].name, m->keywords[*info - 'a'].len));
-		}
+		flags |= intake_flag(*info);
+		if (*info == 'P')
+			add_keyword(keywords, bytes_of("$Forwarded"));
+		if (*info >= 'a' && *info <= 'z')
+			add_keyword(keywords, bytes_make(m->keywords[*info - 'a'].name, m->keywords[*info - 'a'].len));
 	}
 	return flags;
 }

@@ -149,7 +149,8 @@ static bool parse_from_date(struct bytes rest, struct date *d)
 	while ((word = text_word(&rest)).len) {
 		uint64_t n;
 
-		if ((word.data[0] == '+' || word.data[0] == '-') && text_number(bytes_part(word, 1, 4), 1459, &n) == OK) {
+		if ((word.data[0] == '+' || word.data[0] == '-') &&
+			text_number(bytes_part(word, 1, 4), 1459, &n) == OK) {
 			zone = (int)(n / 100 * 60 + n % 100) * (word.data[0] == '-' ? -1 : 1);
 			has_zone = true;
 		} else if (word.len == 4 && text_number(word, 9999, &n) == OK) {
@@ -186,18 +187,16 @@ static void add_keywords(struct marks *k, struct bytes names)
 	}
 }
 
+/* Of Status and X-Status. */
 static void letter_flags(struct marks *k, struct bytes value)
 {
-	for (size_t i = 0; i < value.len; i++) {
-		switch (value.data[i]) {
-		case 'R': k->flags |= STORE_SEEN; break;
-		case 'A': k->flags |= STORE_ANSWERED; break;
-		case 'F': k->flags |= STORE_FLAGGED; break;
-		case 'D': k->flags |= STORE_DELETED; break;
-		case 'T': k->flags |= STORE_DRAFT; break;
-		default: break;
-		}
-	}
+	static const char letters[] = "RAFDT";
+	static const uint8_t flags[] = { STORE_SEEN, STORE_ANSWERED, STORE_FLAGGED, STORE_DELETED, STORE_DRAFT };
+
+	for (size_t i = 0; i < value.len; i++)
+		for (size_t j = 0; letters[j]; j++)
+			if (value.data[i] == (uint8_t)letters[j])
+				k->flags |= flags[j];
 }
 
 /* nsMsgMessageFlags of Thunderbird: read 1, replied 2, marked 4, expunged 8,

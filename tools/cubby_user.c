@@ -91,7 +91,8 @@ static void say_login_time(const char *name, const char *what)
 	uint64_t us = account_measure_us(box_config.scram_iterations);
 
 	tool_say("user %s %s; a login takes %llu.%llu ms of this box (%u iterations)", name, what,
-		(unsigned long long)(us / 1000), (unsigned long long)(us / 100 % 10), (unsigned)box_config.scram_iterations);
+		(unsigned long long)(us / 1000), (unsigned long long)(us / 100 % 10),
+		(unsigned)box_config.scram_iterations);
 }
 
 int tool_user_add(struct tool_args *args)

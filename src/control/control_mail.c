@@ -61,21 +61,13 @@ int control_deliver(struct control_session *s, const struct bytes *words, int n)
 
 static bool parse_flags(struct bytes letters, uint8_t *flags)
 {
-	static const struct {
-		char letter;
-		uint8_t flag;
-	} table[] = { { 'D', STORE_DRAFT }, { 'F', STORE_FLAGGED }, { 'R', STORE_ANSWERED }, { 'S', STORE_SEEN },
-		{ 'T', STORE_DELETED } };
-
 	*flags = 0;
 	for (size_t i = 0; i < letters.len; i++) {
-		size_t k = 0;
+		uint8_t flag = intake_flag((char)letters.data[i]);
 
-		while (k < sizeof table / sizeof table[0] && table[k].letter != letters.data[i])
-			k++;
-		if (k == sizeof table / sizeof table[0])
+		if (!flag)
 			return false;
-		*flags |= table[k].flag;
+		*flags |= flag;
 	}
 	return true;
 }
@@ -185,8 +177,10 @@ bool control_phase_end(struct control_session *s)
 	if (err != OK)
 		intake_abort(&s->intake);
 	m = &s->pending[(s->pending_first + s->pending_n++) % CONTROL_PENDING];
-	*m = (struct control_message){ .err = err, .ticket = err == OK ? s->intake.ticket : 0,
-		.uid = s->intake.target.uid, .keywords_lost = s->intake.keywords_lost };
+	*m = (struct control_message){ .err = err,
+		.ticket = err == OK ? s->intake.ticket : 0,
+		.uid = s->intake.target.uid,
+		.keywords_lost = s->intake.keywords_lost };
 	s->failure = OK;
 	s->phase = CONTROL_REQUEST;
 	return true;

@@ -117,6 +117,37 @@ void intake_abort(struct intake *k)
 	k->ticket = 0;
 }
 
+static const struct {
+	char letter;
+	uint8_t flag;
+} flag_letters[] = {
+	{ 'D', STORE_DRAFT },
+	{ 'F', STORE_FLAGGED },
+	{ 'R', STORE_ANSWERED },
+	{ 'S', STORE_SEEN },
+	{ 'T', STORE_DELETED },
+};
+
+#define FLAG_LETTERS (sizeof flag_letters / sizeof flag_letters[0])
+
+uint8_t intake_flag(char letter)
+{
+	for (size_t i = 0; i < FLAG_LETTERS; i++)
+		if (flag_letters[i].letter == letter)
+			return flag_letters[i].flag;
+	return 0;
+}
+
+size_t intake_flag_letters(uint8_t flags, char out[8])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < FLAG_LETTERS; i++)
+		if (flags & flag_letters[i].flag)
+			out[n++] = flag_letters[i].letter;
+	return n;
+}
+
 uint64_t intake_room(struct store *st, uint32_t owner, uint64_t owner_quota)
 {
 	struct store_status status;

@@ -48,6 +48,12 @@ int intake_write(struct intake *k, const void *data, size_t len);
 int intake_end(struct intake *k);
 void intake_abort(struct intake *k);
 
+/* Flags as letters, as file names of a Maildir have them: D(raft) F(lagged)
+ * R(eplied) S(een) T(rashed). 0 for a letter that is none. */
+uint8_t intake_flag(char letter);
+/* The letters of some flags, in that order; how many. */
+size_t intake_flag_letters(uint8_t flags, char out[8]);
+
 /* Bytes of mail that still go in for that user, by his quota and by the store;
  * nothing is evicted for it. */
 uint64_t intake_room(struct store *st, uint32_t owner, uint64_t owner_quota);

@@ -9,8 +9,10 @@ static void put_helo(struct buf *out, struct bytes helo)
 	for (size_t i = 0; i < helo.len; i++) {
 		uint8_t c = helo.data[i];
 
-		buf_putc(out, c <= ' ' || c == 127 || c == '(' || c == ')' || c == '\\' || c == ';' || c == '<' || c == '>' ?
-				'?' : c);
+		buf_putc(out,
+			c <= ' ' || c == 127 || c == '(' || c == ')' || c == '\\' || c == ';' || c == '<' || c == '>'
+				? '?'
+				: c);
 	}
 }
 

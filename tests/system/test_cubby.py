@@ -105,8 +105,8 @@ class Online(unittest.TestCase):
 
     def test_deliver(self):
         self.box.cubby("deliver", "anna", input=b"Subject: a\nX: y\n\nbody\r\nmore\n", check=True)
-        self.box.cubby("deliver", "anna", "--mailbox", "Junk", input=b"From joe Tue Sep  1 10:00:00 2026\nSubject: b\n\n",
-                       check=True)
+        self.box.cubby("deliver", "anna", "--mailbox", "Junk", check=True,
+                       input=b"From joe Tue Sep  1 10:00:00 2026\nSubject: b\n\n")
         self.assertEqual(self.box.cubby("deliver", "nobody", input=b"x").returncode, 67)
         self.assertEqual(self.box.cubby("deliver", "anna", "--mailbox", "Nowhere", input=b"x").returncode, 67)
         with Imap(self.box, login="anna") as c:
@@ -157,7 +157,7 @@ class Online(unittest.TestCase):
                 items = by_text[message(i)]
                 self.assertEqual(set(items[b"FLAGS"]) - {b"\\Recent"}, {names[x] for x in flags}, i)
                 date = time.strptime(items[b"INTERNALDATE"].decode(), "%d-%b-%Y %H:%M:%S %z")
-                self.assertEqual(time.strftime("%Y-%m-%d", date), time.strftime("%Y-%m-%d", time.localtime(when + i * 86400)))
+                self.assertEqual(date[:3], time.localtime(when + i * 86400)[:3])
             self.assertTrue({b"$label1", b"Work"} <= set(by_text[message(60)][b"FLAGS"]))
             c.ok("SELECT Lists/M&APw-sli")
             self.assertEqual(c.body("1"), message(50))
@@ -165,11 +165,13 @@ class Online(unittest.TestCase):
     def test_import_mbox(self):
         path = self.box.path("mbox")
         text = [
-            b"From MAILER-DAEMON Fri Jul  8 12:08:34 2011\nFrom: Mail System\nSubject: DON'T DELETE THIS MESSAGE -- FOLDER "
-            b"INTERNAL DATA\n\nThis text is part of the internal format.\n\n",
-            b"From joe@a.example Sat Jan  3 01:05:34 1996\nSubject: one\nStatus: RO\nX-Status: AF\nX-Keywords: $label1 "
-            b"Work\n\n>From here on\n>>From there\nFrom the middle of a text\n\nFrom no date either\n\nlast\n\n",
-            b"From - Wed Feb 29 23:59:59 2012 +0100\nSubject: two\nX-Mozilla-Status: 0005\nX-Mozilla-Keys: $label2    \n\nx\n\n",
+            b"From MAILER-DAEMON Fri Jul  8 12:08:34 2011\nFrom: Mail System\n"
+            b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n\nThis text is part of the internal format.\n\n",
+            b"From joe@a.example Sat Jan  3 01:05:34 1996\nSubject: one\nStatus: RO\nX-Status: AF\n"
+            b"X-Keywords: $label1 Work\n\n>From here on\n>>From there\nFrom the middle of a text\n\n"
+            b"From no date either\n\nlast\n\n",
+            b"From - Wed Feb 29 23:59:59 2012 +0100\nSubject: two\nX-Mozilla-Status: 0005\n"
+            b"X-Mozilla-Keys: $label2    \n\nx\n\n",
             b"From - Thu Mar  1 00:00:00 2012\nSubject: gone\nX-Mozilla-Status: 0009\n\nx\n\n",
             b"From a b c Thu Mar  1 00:00:00 2012\nSubject: no end\n\nno end",
         ]
@@ -185,7 +187,8 @@ class Online(unittest.TestCase):
                              {b"\\Seen", b"\\Answered", b"\\Flagged", b"$label1", b"Work"})
             self.assertRegex(found[1][b"INTERNALDATE"], rb"^[ 0]3-Jan-1996 01:05:34 [+-]\d{4}$")
             self.assertTrue(found[1][b"BODY[]"].endswith(
-                b"\r\n\r\nFrom here on\r\n>From there\r\nFrom the middle of a text\r\n\r\nFrom no date either\r\n\r\nlast\r\n"))
+                b"\r\n\r\nFrom here on\r\n>From there\r\nFrom the middle of a text\r\n\r\n"
+                b"From no date either\r\n\r\nlast\r\n"))
             self.assertEqual(set(found[2][b"FLAGS"]) - {b"\\Recent"}, {b"\\Seen", b"\\Flagged", b"$label2"})
             self.assertEqual(found[2][b"INTERNALDATE"], b"29-Feb-2012 23:59:59 +0100")
             self.assertTrue(found[3][b"BODY[]"].endswith(b"\r\n\r\nno end"))

@@ -85,7 +85,8 @@ class Mbsync(unittest.TestCase):
             for m in messages[:self.N // 2]:
                 self.assertTrue(c.append("INBOX", m, "(\\Seen)").startswith(b"OK"))
         for i, m in enumerate(messages[self.N // 2:]):
-            with open(os.path.join(self.maildir, "INBOX", "cur", "%d.test_%d.host:2,S" % (1700000000 + i, i)), "wb") as f:
+            name = "%d.test_%d.host:2,S" % (1700000000 + i, i)
+            with open(os.path.join(self.maildir, "INBOX", "cur", name), "wb") as f:
                 f.write(m.replace(b"\r\n", b"\n"))
 
     def far(self):

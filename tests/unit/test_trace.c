@@ -12,7 +12,8 @@ static const char *put(struct trace t)
 	t.with = "LMTP";
 	t.number = 7;
 	t.message = 2;
-	t.date = (struct date){ 837596665, -420 }; /* Wed, 17 Jul 1996 02:44:25 -0700, the date of RFC 3501's examples */
+	t.date =
+		(struct date){ 837596665, -420 }; /* Wed, 17 Jul 1996 02:44:25 -0700, the date of RFC 3501's examples */
 	buf_init(&out, space, sizeof space - 1);
 	T_OK(trace_put(&out, &t));
 	buf_terminate(&out);
@@ -23,10 +24,13 @@ static const char *put(struct trace t)
  * By-domain, [With] [ID] [For] ";" date-time; Return-Path before all else. */
 T_TEST(one_recipient)
 {
-	const char *got = put((struct trace){ .sender = bytes_of("joe@a.example"), .recipient = bytes_of("anna@b.example"),
-		.helo = bytes_of("mx.a.example"), .peer = "192.0.2.9" });
+	const char *got = put((struct trace){ .sender = bytes_of("joe@a.example"),
+		.recipient = bytes_of("anna@b.example"),
+		.helo = bytes_of("mx.a.example"),
+		.peer = "192.0.2.9" });
 
-	T_BYTES(got, strlen(got), "Return-Path: <joe@a.example>\r\n"
+	T_BYTES(got, strlen(got),
+		"Return-Path: <joe@a.example>\r\n"
 		"Delivered-To: anna@b.example\r\n"
 		"Received: from mx.a.example ([192.0.2.9])\r\n"
 		"\tby box.home.arpa with LMTP id 7.2\r\n"
@@ -37,14 +41,16 @@ T_TEST(several_recipients_are_not_named)
 {
 	const char *got = put((struct trace){ .helo = bytes_of("local") });
 
-	T_BYTES(got, strlen(got), "Return-Path: <>\r\n"
+	T_BYTES(got, strlen(got),
+		"Return-Path: <>\r\n"
 		"Received: from local\r\n"
 		"\tby box.home.arpa with LMTP id 7.2; Wed, 17 Jul 1996 02:44:25 -0700\r\n");
 }
 
 T_TEST(a_client_cannot_forge_parts)
 {
-	const char *got = put((struct trace){ .helo = bytes_of("a;(b)\r\nX: <c>"), .peer = "2001:db8::1", .peer_ip6 = true });
+	const char *got =
+		put((struct trace){ .helo = bytes_of("a;(b)\r\nX: <c>"), .peer = "2001:db8::1", .peer_ip6 = true });
 
 	T_OK(strstr(got, "from a??b???X:??c? ([IPv6:2001:db8::1])\r\n\tby ") != NULL);
 }

@@ -25,7 +25,8 @@ T_TEST(escaped_bytes)
 
 T_TEST(bad_lines)
 {
-	static const char *const bad[] = { "", " ", " a", "a ", "a  b", "a%", "a%2", "a%2 b", "a%zz", "a%-1", "a\tb", "a\rb" };
+	static const char *const bad[] = { "", " ", " a", "a ", "a  b", "a%", "a%2", "a%2 b", "a%zz", "a%-1", "a\tb",
+		"a\rb" };
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		if (words_cut(bytes_of(bad[i]), space, words) >= 0)
