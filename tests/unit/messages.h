@@ -12,7 +12,7 @@
 
 #define MESSAGES_MAX 1000
 
-static const char *messages_dir(void)
+static inline const char *messages_dir(void)
 {
 	const char *dir = getenv("CUBBY_MESSAGES");
 
@@ -96,17 +96,23 @@ static inline uint8_t *messages_crlf(const uint8_t *data, size_t len, size_t *ou
 	return out;
 }
 
-/* CRC-32 as zlib has it; NUL counts as 0x80, as it is sent. */
-static inline uint32_t messages_sum(const uint8_t *data, size_t len)
+/* CRC-32 as zlib has it. */
+static inline uint32_t messages_crc(const uint8_t *data, size_t len, uint8_t nul)
 {
 	uint32_t crc = 0xFFFFFFFF;
 
 	for (size_t i = 0; i < len; i++) {
-		crc ^= data[i] ? data[i] : 0x80;
+		crc ^= data[i] ? data[i] : nul;
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (0xEDB88320 & (0 - (crc & 1)));
 	}
 	return ~crc;
+}
+
+/* The sum of a section: NUL counts as 0x80, as it is sent. */
+static inline uint32_t messages_sum(const uint8_t *data, size_t len)
+{
+	return messages_crc(data, len, 0x80);
 }
 
 /* One value of an IMAP answer in the form of tools/expect-messages: strings
