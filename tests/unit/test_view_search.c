@@ -363,6 +363,7 @@ T_TEST(slices_are_bounded)
 
 T_TEST(new_messages_are_not_looked_at)
 {
+	struct view_set set;
 	struct search *q;
 	struct search_hit hit;
 	struct view_event event;
@@ -380,12 +381,60 @@ T_TEST(new_messages_are_not_looked_at)
 	T_EQ(view.exists, 2);
 	T_EQ(search_next(q, &hit), E_NOENT);
 	search_close(q);
+	/* Nor by a set that names them. */
+	q = begin();
+	T_EQ(view_set_parse(bytes_of("1,2:10"), true, &set), OK);
+	T_EQ(search_set(q, set), OK);
+	T_EQ(search_ready(q), OK);
+	T_EQ(search_next(q, &hit), OK);
+	fake_append(1, (struct store_entry){ 0 }, false);
+	while (view_next(views, &view, true, false, &event) == OK)
+		;
+	T_EQ(search_next(q, &hit), OK);
+	T_EQ(hit.entry.uid, 2);
+	T_EQ(search_next(q, &hit), E_NOENT);
+	search_close(q);
 	/* An empty mailbox. */
 	view_close(views, &view);
 	T_EQ(view_open(views, &view, 2, false, NULL), OK);
 	T_EQ(search_open(searches, &view, NOW, &q), OK);
 	T_EQ(search_key(q, SEARCH_ALL), OK);
 	expect(q, "");
+}
+
+/* UID SEARCH may be told of expunges in between: the numbers of a set are those
+ * of the moment when a message is looked at. */
+T_TEST(numbers_that_change_meanwhile)
+{
+	struct search *q;
+	struct search_hit hit;
+	struct view_event event;
+	struct view_set set;
+
+	setup();
+	for (int i = 0; i < 10; i++)
+		fake_append(1, (struct store_entry){ 0 }, false);
+	T_EQ(view_open(views, &view, 1, false, NULL), OK);
+	q = begin();
+	T_EQ(search_or(q), OK);
+	T_EQ(search_key(q, SEARCH_SEEN), OK);
+	T_EQ(view_set_parse(bytes_of("2:3,5:6"), false, &set), OK);
+	T_EQ(search_set(q, set), OK);
+	T_EQ(search_ready(q), OK);
+	for (uint32_t uid = 2; uid <= 5; uid += uid == 3 ? 2 : 1) {
+		T_EQ(search_next(q, &hit), OK);
+		T_EQ(hit.entry.uid, uid);
+	}
+	fake_expunge(1, 0, 4);
+	while (view_next(views, &view, true, false, &event) == OK)
+		;
+	/* UID 6 is number 2 now, 7 is 3, 9 is 5, 10 is 6. */
+	for (uint32_t uid = 6; uid <= 10; uid += uid == 7 ? 2 : 1) {
+		T_EQ(search_next(q, &hit), OK);
+		T_EQ(hit.entry.uid, uid);
+	}
+	T_EQ(search_next(q, &hit), E_NOENT);
+	search_close(q);
 }
 
 /* ---- the grammar and the limits ---- */
@@ -517,5 +566,5 @@ T_TEST(limits)
 	}
 }
 
-T_MAIN(T_RUN(programs_agree_with_plain_evaluation) T_RUN(walks_no_more_than_the_set) T_RUN(slices_are_bounded)
-		T_RUN(new_messages_are_not_looked_at) T_RUN(grammar_is_checked) T_RUN(limits))
+T_MAIN(T_RUN(programs_agree_with_plain_evaluation) T_RUN(walks_no_more_than_the_set) T_RUN(slices_are_bounded) T_RUN(
+	new_messages_are_not_looked_at) T_RUN(numbers_that_change_meanwhile) T_RUN(grammar_is_checked) T_RUN(limits))
