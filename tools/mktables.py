@@ -149,14 +149,15 @@ def casemap(path):
     in_runs = {c for r in runs for c in range(r[0], r[1] + 1)}
     # The rest: blocks of 16 code points, in each a bit a code point, and for
     # each one that is there its string in the stream. A byte from 0x20 on is a
-    # character: up to 0xC1 one out of a table of frequent ones, else the start
-    # of its UTF-8. A byte below 0x20 says how many characters follow.
+    # character: up to 0xC1 one out of a table of frequent ones (all of ASCII
+    # that occurs is among them), else the start of its UTF-8. A byte below 0x20
+    # says how many characters follow.
     rest = {c: f for c, f in folds.items() if c not in in_runs}
     count = {}
     for f in rest.values():
         for c in f:
             count[c] = count.get(c, 0) + 1
-    frequent = sorted((c for c in count if c < 0x10000), key=lambda c: (-count[c], c))[:0xC2 - 0x20]
+    frequent = sorted((c for c in count if c < 0x10000), key=lambda c: (c >= 0x80, -count[c], c))[:0xC2 - 0x20]
     code_of = {c: i + 0x20 for i, c in enumerate(frequent)}
     stream, blocks = [], []
     for block in sorted({c >> 4 for c in rest}):
