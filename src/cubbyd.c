@@ -72,7 +72,11 @@ static int commit(void *context)
 	int err = store_commit_start(server.store);
 
 	(void)context;
-	return err == OK ? store_commit_done(server.store) : err;
+	if (err == OK)
+		err = store_commit_done(server.store);
+	if (err == OK)
+		views_committed(server.views);
+	return err;
 }
 
 static uint64_t deadline(void *context)

@@ -555,6 +555,7 @@ T_TEST(check_finds_damage)
 	T_EQ(store_body(st, e.object, 0, body, sizeof body), 4000);
 }
 
-T_MAIN(T_RUN(refuses_a_medium_that_loses_mail) T_RUN(check_finds_damage) T_RUN(keeps_messages_over_a_restart) T_RUN(recovers_without_a_clean_stop)
-		T_RUN(names_form_a_tree) T_RUN(flags_count_and_wait) T_RUN(copy_is_all_or_nothing)
-			T_RUN(move_keeps_keywords_by_name) T_RUN(walks_and_ranks) T_RUN(full_store_refuses_and_cleans))
+T_MAIN(T_RUN(refuses_a_medium_that_loses_mail) T_RUN(check_finds_damage) T_RUN(keeps_messages_over_a_restart)
+		T_RUN(recovers_without_a_clean_stop) T_RUN(names_form_a_tree) T_RUN(flags_count_and_wait)
+			T_RUN(copy_is_all_or_nothing) T_RUN(move_keeps_keywords_by_name) T_RUN(walks_and_ranks)
+				T_RUN(full_store_refuses_and_cleans))
