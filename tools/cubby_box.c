@@ -12,6 +12,9 @@
 #define BOX_LOG_BUFFER (256u * 1024)
 #define BOX_UPLOAD_BYTES (512u * 1024)
 
+/* Messages that may share a sync: each keeps its place until it is durable. */
+#define BOX_UPLOADS 16
+
 /* Beside the parts that tell their own size: rounding. */
 #define BOX_SLACK (64u * 1024)
 
@@ -89,7 +92,7 @@ static void store_settings(struct store_config *s)
 		.cache_pages = BOX_CACHE_PAGES,
 		.log_buffer = BOX_LOG_BUFFER,
 		.upload_bytes = BOX_UPLOAD_BYTES,
-		.uploads = 1,
+		.uploads = BOX_UPLOADS,
 		.growth = STORE_GROW_AUTO,
 		.allow_volatile = box_config.allow_volatile,
 	};

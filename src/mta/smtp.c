@@ -196,6 +196,7 @@ static bool phase_command(struct smtp_session *s)
 	}
 	if (lf == in.len)
 		return wait_for_line(s, in);
+	s->timed_out = false; /* a command is there: it was not what was waited for */
 	s->input_behind = in.len > lf + 1;
 	if (s->skipping) {
 		s->skipping = false;
