@@ -121,8 +121,9 @@ T_TEST(pipelined_messages_share_a_sync)
 	box_send(c, requests, len);
 	box_read(c);
 	T_EQ(box_count(ANNA, "INBOX"), 30);
-	/* A message keeps its place among the eight until it is durable. */
-	T_OK(sim_syncs() - before <= 30 / box_store.uploads + 2);
+	/* A message keeps its place among the eight until it is durable; a new segment
+	 * may take two more. */
+	T_OK(sim_syncs() - before <= 30 / box_store.uploads + 3);
 }
 
 T_TEST(room_and_full)
