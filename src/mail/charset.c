@@ -349,6 +349,21 @@ static bool take_utf7(struct charset_decoder *d, uint8_t c, struct buf *out)
 
 /* ------------------------------------------------------------------ surface */
 
+/* Copies whole characters of UTF-8 up to the next ASCII byte; returns how much
+ * that was. */
+static size_t take_valid(struct bytes in, struct buf *out)
+{
+	size_t n = 0, len;
+	uint32_t code;
+
+	if (in.len > buf_space(out))
+		in.len = buf_space(out);
+	while (n < in.len && in.data[n] >= 0x80 && (len = text_utf8_decode(bytes_make(in.data + n, in.len - n), &code)))
+		n += len;
+	(void)buf_put(out, in.data, n);
+	return n;
+}
+
 /* Copies what is ASCII; returns how much that was. */
 static size_t take_ascii(struct bytes in, struct buf *out)
 {
@@ -389,6 +404,13 @@ size_t charset_push(struct charset_decoder *d, struct bytes in, struct buf *out)
 		}
 		if (buf_space(out) < CHARSET_ROOM)
 			break;
+		if (d->have == 0 && kind == KIND_UTF8) {
+			size_t n = take_valid(bytes_part(in, i, in.len), out);
+
+			i += n;
+			if (n)
+				continue;
+		}
 		i += take[kind](d, in.data[i], out);
 	}
 	return i;

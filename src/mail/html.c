@@ -28,12 +28,24 @@ static struct bytes name_of(const struct html_text *h)
 	return bytes_make(h->name, h->len <= HTML_NAME_MAX ? h->len : 0);
 }
 
-static bool is_one_of(struct bytes name, const char *names)
-{
-	struct bytes rest = bytes_of(names), word;
+/* Names of tags padded with NUL, as they are compared: in one step. */
+struct tag {
+	char name[8];
+};
 
-	while ((word = text_word(&rest)).len)
-		if (bytes_equal_nocase(word, name))
+static const struct tag hiding[] = { { "script" }, { "style" }, { "template" } };
+
+/* Tags that stand within a line: no blank in their place. */
+static const struct tag inlines[] = {
+	{ "a" }, { "b" }, { "i" }, { "u" }, { "s" }, { "q" }, { "span" }, { "font" }, { "strong" }, { "em" }, { "small" },
+	{ "sub" }, { "sup" }, { "tt" }, { "big" }, { "code" }, { "abbr" }, { "bdi" }, { "bdo" }, { "cite" }, { "del" },
+	{ "dfn" }, { "ins" }, { "kbd" }, { "mark" }, { "nobr" }, { "samp" }, { "strike" }, { "var" }, { "wbr" },
+};
+
+static bool is_one_of(const struct tag *name, const struct tag *tags, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(name, &tags[i], sizeof *name) == 0)
 			return true;
 	return false;
 }
@@ -51,19 +63,21 @@ static void end_tag(struct html_text *h, struct buf *out)
 {
 	struct bytes name = name_of(h);
 	bool closes = name.len && name.data[0] == '/';
+	struct tag tag = { "" };
 	bool hides;
 
 	if (closes)
 		name = bytes_part(name, 1, name.len);
+	for (size_t i = 0; i < name.len && name.len <= sizeof tag.name; i++)
+		tag.name[i] = (char)text_lower(name.data[i]);
 	h->state = TEXT;
-	hides = is_one_of(name, "script style template");
+	hides = is_one_of(&tag, hiding, sizeof hiding / sizeof hiding[0]);
 	if (h->hidden) {
 		h->hidden = !(closes && hides);
 		return;
 	}
 	h->hidden = hides && !closes;
-	if (!is_one_of(name, "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark nobr q s samp small span "
-	                     "strike strong sub sup tt u var wbr"))
+	if (!is_one_of(&tag, inlines, sizeof inlines / sizeof inlines[0]))
 		(void)buf_putc(out, ' ');
 }
 
@@ -160,7 +174,7 @@ static bool take(struct html_text *h, uint8_t c, struct buf *out)
 	case TAG_NAME:
 		if (text_is(c, TEXT_ALPHA) || (h->len ? text_is(c, TEXT_DIGIT) || c == '-' : c == '!' || c == '/')) {
 			add_name(h, c);
-			if (!h->hidden && bytes_is(name_of(h), "!--"))
+			if (h->len == 3 && !h->hidden && memcmp(h->name, "!--", 3) == 0)
 				h->state = COMMENT;
 			return true;
 		}
@@ -193,23 +207,43 @@ static bool take(struct html_text *h, uint8_t c, struct buf *out)
 	}
 }
 
+/* Text up to what may be markup; as much as fits. */
+static size_t take_text(const struct html_text *h, struct bytes in, struct buf *out)
+{
+	size_t n = 0;
+
+	if (in.len > buf_space(out))
+		in.len = buf_space(out);
+	while (n < in.len && in.data[n] != '<' && in.data[n] != '&')
+		n++;
+	if (!h->hidden)
+		(void)buf_put(out, in.data, n);
+	return n;
+}
+
+/* The inside of a tag up to what may end it or the quotes in it. */
+static size_t skip_tag(const struct html_text *h, struct bytes in)
+{
+	size_t n = 0;
+
+	if (h->state != TAG)
+		return bytes_index(in, h->state == TAG_DOUBLE ? '"' : '\'');
+	while (n < in.len && in.data[n] != '>' && in.data[n] != '"' && in.data[n] != '\'' && in.data[n] != '<')
+		n++;
+	return n;
+}
+
 size_t html_push(struct html_text *h, struct bytes in, struct buf *out)
 {
 	size_t i = 0;
 
 	while (i < in.len) {
-		if (h->state == TEXT) {
-			const uint8_t *p = in.data + i;
-			size_t n = 0, room = buf_space(out);
-
-			while (i + n < in.len && n < room && p[n] != '<' && p[n] != '&')
-				n++;
-			if (!h->hidden)
-				(void)buf_put(out, p, n);
-			i += n;
-			if (i == in.len)
-				break;
-		}
+		if (h->state == TEXT)
+			i += take_text(h, bytes_part(in, i, in.len), out);
+		else if (h->state == TAG || h->state == TAG_DOUBLE || h->state == TAG_SINGLE)
+			i += skip_tag(h, bytes_part(in, i, in.len));
+		if (i == in.len)
+			break;
 		if (buf_space(out) < HTML_ROOM)
 			break;
 		if (take(h, in.data[i], out))
