@@ -32,6 +32,7 @@ struct names {
 	struct store *st;
 	struct buf out;
 	int err;
+	uint32_t old_inbox, new_inbox; /* what this record puts below the old one goes below the new one */
 };
 
 static void put_byte(struct names *n, unsigned byte)
@@ -148,12 +149,14 @@ static void put_create(struct names *n, uint32_t id, uint32_t owner, uint32_t pa
 }
 
 /* Walks the name down to its last level, making missing parents; *level is the
- * last one, *parent the mailbox above it. */
-static int make_parents(struct names *n, uint32_t owner, struct bytes name, uint32_t *parent, struct bytes *level)
+ * last one, *parent the mailbox above it, *there the lowest one above it that
+ * was there before. */
+static int make_parents(struct names *n, uint32_t owner, struct bytes name, uint32_t *parent, uint32_t *there,
+	struct bytes *level)
 {
 	bool missing = false;
 
-	*parent = 0;
+	*parent = *there = 0;
 	for (bool top = true;; top = false) {
 		size_t len = bytes_index(name, '/');
 		uint32_t id;
@@ -165,15 +168,17 @@ static int make_parents(struct names *n, uint32_t owner, struct bytes name, uint
 		if (len == name.len)
 			return OK;
 		if (!missing)
-			err = names_child(n->st, owner, *parent, *level, &id);
+			err = names_child(n->st, owner, *there, *level, &id);
 		if (err == E_NOENT) {
 			missing = true;
 			id = n->st->super.next_mailbox++;
 			put_create(n, id, owner, *parent, 0, *level);
 		} else if (err != OK) {
 			return err;
+		} else {
+			*there = id;
 		}
-		*parent = id;
+		*parent = id == n->old_inbox ? n->new_inbox : id;
 		name = bytes_part(name, len + 1, name.len);
 	}
 }
@@ -183,7 +188,7 @@ int store_mailbox_create(struct store *st, uint32_t owner, struct bytes name, ui
 {
 	struct names n;
 	struct bytes level;
-	uint32_t parent;
+	uint32_t parent, there;
 	int err = check_name(name);
 
 	*ticket = 0;
@@ -192,7 +197,7 @@ int store_mailbox_create(struct store *st, uint32_t owner, struct bytes name, ui
 	if (err == OK)
 		err = names_begin(st, &n);
 	if (err == OK)
-		err = make_parents(&n, owner, name, &parent, &level);
+		err = make_parents(&n, owner, name, &parent, &there, &level);
 	if (err != OK)
 		return err;
 	*id = st->super.next_mailbox++;
@@ -227,7 +232,7 @@ static void put_rename(struct names *n, uint32_t id, uint32_t parent, struct byt
 	put_name(n, level);
 }
 
-/* Is `inner` below `outer`, or the same? */
+/* E_RANGE when `inner` is `outer` or below it. */
 static int is_inside(struct store *st, uint32_t inner, uint32_t outer)
 {
 	for (unsigned depth = 0; inner && depth <= LIMIT_MAILBOX_DEPTH; depth++) {
@@ -238,7 +243,7 @@ static int is_inside(struct store *st, uint32_t inner, uint32_t outer)
 			return E_RANGE;
 		err = mailbox_load(st, inner, &m);
 		if (err != OK)
-			return err == E_NOENT ? OK : err; /* made by this very record */
+			return err;
 		inner = m.parent;
 	}
 	return OK;
@@ -276,12 +281,15 @@ static int depth_below(struct store *st, uint32_t owner, uint32_t id, unsigned m
 	}
 }
 
-/* The new INBOX takes the place and the children of the old one. */
+/* The new INBOX takes the place and the children of the old one. It comes first
+ * in the record, so that the old one may go below it. */
 static void put_new_inbox(struct names *n, const struct mailbox *old)
 {
 	uint32_t id = n->st->super.next_mailbox++, child;
 	uint64_t cursor = 0;
 
+	n->old_inbox = old->id;
+	n->new_inbox = id;
 	put_create(n, id, old->owner, 0, old->uses, bytes_of("INBOX"));
 	while (n->err == OK && !n->out.overflow) {
 		struct mailbox m;
@@ -326,15 +334,15 @@ int store_mailbox_rename(struct store *st, uint32_t id, struct bytes name, store
 			return E_LIMIT;
 	}
 	err = names_begin(st, &n);
+	if (err == OK && inbox)
+		put_new_inbox(&n, &m);
 	if (err == OK)
-		err = make_parents(&n, m.owner, name, &parent, &level);
+		err = make_parents(&n, m.owner, name, &parent, &there, &level);
 	if (err == OK && !inbox)
-		err = is_inside(st, parent, id);
+		err = is_inside(st, there, id);
 	if (err != OK)
 		return err;
 	put_rename(&n, id, parent, level);
-	if (inbox)
-		put_new_inbox(&n, &m);
 	return names_end(&n, ticket);
 }
 
