@@ -388,7 +388,10 @@ static int apply_move(struct store *st, const struct record *r, const uint8_t *b
 	unsigned n = le16(body + 12), mapped = body[14] ? LIMIT_KEYWORDS : 0;
 	int err = mailbox_load(st, le32(body), &m);
 
-	if (err == OK)
+	/* Into the same mailbox: both counts are those of one row. */
+	if (err == OK && le32(body + 4) == m.id)
+		move.target = &m;
+	else if (err == OK)
 		err = mailbox_load(st, le32(body + 4), &target);
 	if (err != OK)
 		return err == E_NOENT ? OK : err;
@@ -399,13 +402,13 @@ static int apply_move(struct store *st, const struct record *r, const uint8_t *b
 	err = for_ranges(&move.each, body + 16 + mapped, n);
 	if (err != OK || move.each.count == 0)
 		return err;
-	if (move.first + move.each.count > target.uidnext)
-		target.uidnext = move.first + move.each.count;
-	m.modseq = target.modseq = r->lsn;
+	if (move.first + move.each.count > move.target->uidnext)
+		move.target->uidnext = move.first + move.each.count;
+	m.modseq = move.target->modseq = r->lsn;
 	err = mailbox_save(st, &m);
 	if (err == OK)
-		err = mailbox_save(st, &target);
-	tell_changed(st, target.id);
+		err = mailbox_save(st, move.target);
+	tell_changed(st, move.target->id);
 	return err;
 }
 
