@@ -144,10 +144,12 @@ int super_read(struct store *st, unsigned which, struct super *out, bool adopt)
 static int write_super(struct store *st, const struct super *s)
 {
 	char name[PORT_PATH_MAX];
+	bool fresh;
 	port_file f;
 	int err;
 
 	super_name(st, s->checkpoint & 1, name);
+	fresh = !port_exists(name);
 	f = port_open(name, PORT_WRITE | PORT_CREATE);
 	if (f < 0)
 		return f;
@@ -156,6 +158,8 @@ static int write_super(struct store *st, const struct super *s)
 	if (err == OK)
 		err = port_sync(f);
 	port_close(f);
+	if (err == OK && fresh)
+		space_charge(st, SUPER_BYTES);
 	st->log_bytes += SUPER_BYTES;
 	return err;
 }

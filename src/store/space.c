@@ -52,6 +52,9 @@ static bool count_file(void *context, const char *name)
 	size = port_size(f);
 	allocated = port_allocated(f);
 	port_close(f);
+	/* Slots that were taken and not written yet are charged as well. */
+	if (strcmp(name, "index") == 0 && size < (int64_t)slots_file_bytes(st->tree.slots.high))
+		size = (int64_t)slots_file_bytes(st->tree.slots.high);
 	if (size > 0 || allocated > 0)
 		st->charged += blocks((uint64_t)(size > allocated ? size : allocated));
 	if (strcmp(name, "reserve") == 0)
