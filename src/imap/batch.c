@@ -77,7 +77,7 @@ bool batch_range(struct batch_unit *u, uint32_t n)
 		u->too_many = true;
 		return false;
 	}
-	u->ranges[u->n_ranges++] = (struct uid_range){n, n};
+	u->ranges[u->n_ranges++] = (struct uid_range){ n, n };
 	return true;
 }
 

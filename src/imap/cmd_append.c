@@ -20,7 +20,7 @@ static int refuse(struct session *s, struct conn *c, const struct literal_mark *
 	arrival_abort(s->u.append.arrival);
 	s->u.append.arrival = NULL;
 	if (input_refuse(s, c, mark, end) == INPUT_REFUSED)
-		s->phase = PHASE_DISCARD;
+		s->phase = SESSION_DISCARD;
 	s->end = 0;
 	return RUN_DONE;
 }
@@ -122,7 +122,7 @@ static int judge(struct session *s, struct conn *c, struct literal_mark *mark)
 	int err;
 
 	if (!literal_mark(p.text, mark)) {
-		*mark = (struct literal_mark){.sync = true};
+		*mark = (struct literal_mark){ .sync = true };
 		return session_bad(s, "APPEND needs a literal");
 	}
 	p.text.len = mark->at;
@@ -175,7 +175,7 @@ static int take_data(struct session *s, struct conn *c)
 	conn_consume(c, text.len);
 	a->left -= text.len;
 	if (err != OK) {
-		struct literal_mark rest = {.len = a->left};
+		struct literal_mark rest = { .len = a->left };
 
 		session_error(s, err);
 		return refuse(s, c, &rest, 0);
@@ -203,7 +203,7 @@ static int take_line(struct session *s, struct conn *c)
 	case INPUT_MORE:
 		return STEP_INPUT;
 	default:
-		return s->phase == PHASE_BYE ? RUN_DONE : session_bye(s, "The line behind the message is too long");
+		return s->phase == SESSION_BYE ? RUN_DONE : session_bye(s, "The line behind the message is too long");
 	}
 	line = session_text(s, 0, end);
 	while (line.len && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
@@ -265,9 +265,9 @@ int cmd_append(struct session *s, struct conn *c)
 		return begin(s, c);
 	if (s->stage == APPEND_DATA)
 		step = take_data(s, c);
-	if (step == RUN_DONE && s->stage == APPEND_LINE && s->phase == PHASE_RUN)
+	if (step == RUN_DONE && s->stage == APPEND_LINE && s->phase == SESSION_RUN)
 		step = take_line(s, c);
-	if (step == RUN_DONE && s->stage >= APPEND_COMMIT && s->phase == PHASE_RUN)
+	if (step == RUN_DONE && s->stage >= APPEND_COMMIT && s->phase == SESSION_RUN)
 		step = commit(s);
 	return step;
 }

@@ -100,7 +100,8 @@ static int add_batch(struct session *s, struct batch_unit *u)
 	if (u->gone)
 		return session_no(s, "[EXPUNGEISSUED] Some of the messages are no more, nothing was copied");
 	if (u->n)
-		err = store_copy_add(s->server->parts.store, &s->u.copy, s->view.mailbox, u->uids, u->n, &added, &s->ticket);
+		err = store_copy_add(s->server->parts.store, &s->u.copy, s->view.mailbox, u->uids, u->n, &added,
+			&s->ticket);
 	if (err == E_AGAIN)
 		return STEP_COMMIT;
 	if (err != OK)
@@ -194,7 +195,8 @@ static int move_batch(struct session *s, struct batch_unit *u)
 	int err = OK;
 
 	if (s->stage == COPY_ADD && u->n) {
-		err = store_move(s->server->parts.store, s->view.mailbox, u->target, u->uids, u->n, &u->first, &s->ticket);
+		err = store_move(s->server->parts.store, s->view.mailbox, u->target, u->uids, u->n, &u->first,
+			&s->ticket);
 		if (err == E_AGAIN)
 			return STEP_COMMIT;
 		if (err != OK)
@@ -232,7 +234,7 @@ static int tell_batch(struct session *s, struct batch_unit *u, struct conn *c)
 	}
 	if (s->uid || u->last)
 		step = session_tell(s, c, true);
-	if (step != RUN_DONE || s->phase == PHASE_BYE)
+	if (step != RUN_DONE || s->phase == SESSION_BYE)
 		return step;
 	u->n = 0;
 	s->stage = COPY_GATHER;

@@ -83,7 +83,7 @@ static int run(struct session *s, struct batch_unit *u, struct conn *c, const ch
 	/* between the batches, so that what was removed need not be remembered for this session */
 	if (s->state == STATE_SELECTED)
 		step = session_tell(s, c, true);
-	if (step != RUN_DONE || s->phase == PHASE_BYE)
+	if (step != RUN_DONE || s->phase == SESSION_BYE)
 		return step;
 	u->n = 0;
 	s->stage = EXPUNGE_GATHER;

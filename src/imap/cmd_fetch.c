@@ -40,7 +40,7 @@ static bool add_uid(struct fetch_unit *u)
 	if (u->n_items == FETCH_ITEMS)
 		return false;
 	memmove(u->items + 1, u->items, u->n_items * sizeof(u->items[0]));
-	u->items[0] = (struct fetch_item){.kind = FETCH_UID, .peek = true};
+	u->items[0] = (struct fetch_item){ .kind = FETCH_UID, .peek = true };
 	u->n_items++;
 	return true;
 }
@@ -135,12 +135,13 @@ static int next_walked(struct session *s, struct fetch_unit *u)
  * at the end, MODSEQ and all. RUN_DONE or a step. */
 static int flush_seen(struct session *s, struct fetch_unit *u)
 {
-	struct store_flag_change change = {.op = STORE_FLAGS_ADD, .flags = STORE_SEEN};
+	struct store_flag_change change = { .op = STORE_FLAGS_ADD, .flags = STORE_SEEN };
 	uint64_t modseq;
 	int err = OK;
 
 	if (u->n_seen) {
-		err = store_flags(s->server->parts.store, s->view.mailbox, u->seen, u->n_seen, &change, &modseq, &s->ticket);
+		err = store_flags(s->server->parts.store, s->view.mailbox, u->seen, u->n_seen, &change, &modseq,
+			&s->ticket);
 		if (err == E_AGAIN)
 			return STEP_COMMIT;
 		u->n_seen = 0;
@@ -167,7 +168,7 @@ static int queue_seen(struct session *s, struct fetch_unit *u)
 static int set_seen(struct session *s, struct fetch_unit *u)
 {
 	struct imap_server *v = s->server;
-	struct store_flag_change change = {.op = STORE_FLAGS_ADD, .flags = STORE_SEEN, .lazy = true};
+	struct store_flag_change change = { .op = STORE_FLAGS_ADD, .flags = STORE_SEEN, .lazy = true };
 	int err = OK;
 
 	if (!u->sets_seen || (u->entry.flags & STORE_SEEN))
@@ -175,7 +176,8 @@ static int set_seen(struct session *s, struct fetch_unit *u)
 	if (s->condstore)
 		return queue_seen(s, u);
 	if (!u->seen_now)
-		err = store_flags(v->parts.store, s->view.mailbox, &u->entry.uid, 1, &change, &u->seen_modseq, &s->ticket);
+		err = store_flags(v->parts.store, s->view.mailbox, &u->entry.uid, 1, &change, &u->seen_modseq,
+			&s->ticket);
 	u->seen_now = err == OK;
 	if (err == OK && s->ticket)
 		err = session_wait(s);
@@ -273,7 +275,7 @@ static enum emit emit_flags(struct session *s, struct fetch_unit *u, struct buf 
 
 static enum emit emit_structure(struct session *s, struct fetch_unit *u, enum fetch_kind kind, struct buf *out)
 {
-	static const char *const names[] = {"ENVELOPE ", "BODY ", "BODYSTRUCTURE "};
+	static const char *const names[] = { "ENVELOPE ", "BODY ", "BODYSTRUCTURE " };
 	unsigned i = (unsigned)(kind - FETCH_ENVELOPE);
 
 	if (u->no_summary)
@@ -436,7 +438,7 @@ static int run_messages(struct session *s, struct fetch_unit *u, struct conn *c)
 				return session_error(s, err);
 		}
 		step = run_message(s, u, c, &err);
-		if (step != RUN_DONE || s->phase == PHASE_BYE)
+		if (step != RUN_DONE || s->phase == SESSION_BYE)
 			return step;
 	}
 	return STEP_AGAIN;

@@ -1,7 +1,6 @@
 /* IDLE (RFC 2177): the session says at once what changes, and holds no buffer
  * meanwhile. It is never timed out; a line now and then keeps the way open
  * through routers that forget. */
-#include "base/err.h"
 #include "imap/commands.h"
 #include "imap/server.h"
 
@@ -32,7 +31,7 @@ static bool done(struct session *s, struct conn *c, int *step)
 	case INPUT_MORE:
 		return false;
 	default:
-		*step = s->phase == PHASE_BYE ? RUN_DONE : session_bye(s, "IDLE ends with DONE");
+		*step = s->phase == SESSION_BYE ? RUN_DONE : session_bye(s, "IDLE ends with DONE");
 		return true;
 	}
 	line = session_text(s, 0, end);
@@ -41,19 +40,6 @@ static bool done(struct session *s, struct conn *c, int *step)
 	s->end = end;
 	*step = bytes_is(line, "DONE") ? session_ok(s, "Done") : session_bad(s, "IDLE ends with DONE");
 	return true;
-}
-
-static int tell(struct session *s, struct conn *c)
-{
-	int step = RUN_DONE;
-
-	if (s->state == STATE_SELECTED) {
-		/* what waits for a sync shall not wait for somebody else to ask for one */
-		if (s->condstore && view_pending(s->server->parts.views, &s->view) && session_durable(s) == E_AGAIN)
-			return STEP_COMMIT;
-		step = session_tell(s, c, true);
-	}
-	return step;
 }
 
 static int wait(struct session *s, struct conn *c)
@@ -83,8 +69,8 @@ int cmd_idle(struct session *s, struct conn *c)
 		if (step != RUN_DONE)
 			return step;
 	}
-	step = tell(s, c);
-	if (step != RUN_DONE || s->phase == PHASE_BYE)
+	step = s->state == STATE_SELECTED ? session_tell(s, c, true) : RUN_DONE;
+	if (step != RUN_DONE || s->phase == SESSION_BYE)
 		return step;
 	if (done(s, c, &step))
 		return step;

@@ -53,7 +53,8 @@ static bool read_options(struct parse *p, const struct option *options, uint8_t 
 		if (!o->name)
 			return false;
 		*bits |= o->bit;
-		if (o->bit == RETURN_STATUS && options == return_options && (!parse_space(p) || !status_read(p, status)))
+		if (o->bit == RETURN_STATUS && options == return_options &&
+			(!parse_space(p) || !status_read(p, status)))
 			return false;
 		parse_space(p);
 	}
@@ -131,8 +132,7 @@ static enum read read_list(struct list_unit *u, struct parse *p, bool *root)
 	buf_init(&scratch, space, sizeof(space));
 	if (!parse_space(p))
 		return READ_WRONG;
-	if (!u->lsub && parse_peek(p) == '(' &&
-		(!read_options(p, select_options, &u->select, NULL) || !parse_space(p)))
+	if (!u->lsub && parse_peek(p) == '(' && (!read_options(p, select_options, &u->select, NULL) || !parse_space(p)))
 		return READ_WRONG;
 	if (!parse_astring(p, &scratch, &reference) || !parse_space(p))
 		return READ_WRONG;
@@ -235,14 +235,14 @@ static void list_mailbox(struct session *s, struct list_unit *u, struct buf *out
 {
 	struct store *st = s->server->parts.store;
 	struct store_mailbox m;
-	struct line line = {.mailbox = &m};
+	struct line line = { .mailbox = &m };
 	int len = store_mailbox_name(st, id, u->name);
 
 	/* deleted since the walk came to it */
 	if (len <= 0 || store_mailbox_get(st, id, &m) != OK)
 		return;
 	if (m.has_children && u->depth < u->depth_max)
-		u->stack[u->depth++] = (struct list_level){id, 0};
+		u->stack[u->depth++] = (struct list_level){ id, 0 };
 	line.name = bytes_make(u->name, (size_t)len);
 	if (((u->select & SELECT_SPECIAL) && !m.uses) || !matches(u, line.name))
 		return;
@@ -285,7 +285,7 @@ static int list_tree(struct session *s, struct list_unit *u, struct conn *c)
 static bool is_below(struct bytes name, struct bytes parent)
 {
 	return name.len > parent.len && name.data[parent.len] == '/' &&
-	       bytes_equal(bytes_part(name, 0, parent.len), parent);
+		bytes_equal(bytes_part(name, 0, parent.len), parent);
 }
 
 /* Whether something below `parent` is subscribed; with `before`, among the
@@ -325,7 +325,7 @@ static void list_name(struct session *s, struct list_unit *u, struct buf *out, s
 {
 	struct store *st = s->server->parts.store;
 	struct bytes whole = bytes_make(u->name, u->name_len);
-	struct line line = {.name = name, .subscribed = name.len == whole.len};
+	struct line line = { .name = name, .subscribed = name.len == whole.len };
 	struct store_mailbox m;
 	uint32_t id;
 
@@ -398,7 +398,7 @@ static int begin(struct session *s, struct list_unit *u)
 		return session_bad(s, "RECURSIVEMATCH needs another option to go by (RFC 5258)");
 	if ((u->select & SELECT_RECURSIVE) && !(u->select & SELECT_SUBSCRIBED))
 		return session_no(s, "[CANNOT] RECURSIVEMATCH works together with SUBSCRIBED here");
-	u->stack[0] = (struct list_level){0, 0};
+	u->stack[0] = (struct list_level){ 0, 0 };
 	u->depth = 1;
 	s->stage = root ? LIST_ROOT : u->lsub || (u->select & SELECT_SUBSCRIBED) ? LIST_SUBSCRIPTIONS : LIST_TREE;
 	return RUN_DONE;

@@ -35,7 +35,7 @@ static bool throttled(struct session *s, struct conn *c)
 	if (!l->waited) {
 		l->waited = true;
 		l->until = conn_now(c) +
-			   UINT64_C(1000) * throttle_delay_ms(s->server->parts.accounts, conn_peer(c), conn_now(c));
+			UINT64_C(1000) * throttle_delay_ms(s->server->parts.accounts, conn_peer(c), conn_now(c));
 	}
 	if (conn_now(c) >= l->until)
 		return false;
@@ -103,7 +103,8 @@ static int enter(struct session *s, struct conn *c)
 		return STEP_COMMIT;
 	/* a full or read-only store still serves what is there */
 	if (err != OK)
-		log_warning("imap %u: the user's mailboxes could not be made: %s", (unsigned)conn_number(c), err_text(err));
+		log_warning("imap %u: the user's mailboxes could not be made: %s", (unsigned)conn_number(c),
+			err_text(err));
 	s->state = STATE_AUTH;
 	s->server->logins++;
 	return session_ok(s, NULL);
@@ -171,7 +172,7 @@ static bool response(struct session *s, struct conn *c, unsigned i, const char *
 		if (result == INPUT_MORE)
 			return false;
 		if (result != INPUT_COMPLETE) {
-			*step = s->phase == PHASE_BYE ? RUN_DONE : session_bye(s, "The response is too long");
+			*step = s->phase == SESSION_BYE ? RUN_DONE : session_bye(s, "The response is too long");
 			return false;
 		}
 		s->u.login.response[i].here = true;

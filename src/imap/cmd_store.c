@@ -218,7 +218,7 @@ static int answer(struct session *s, struct batch_unit *u, struct conn *c)
 				continue;
 			}
 			/* went while its line was written: the line is ended, its EXPUNGE follows */
-			entry = (struct store_entry){.uid = u->uids[u->at]};
+			entry = (struct store_entry){ .uid = u->uids[u->at] };
 		}
 		number = view_number(v->parts.views, &s->view, entry.uid);
 		if (!session_put_news(s, conn_output(c), &entry, number, flags, &u->flag_at))

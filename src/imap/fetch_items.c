@@ -19,9 +19,9 @@ bool fetch_has(const struct fetch_unit *u, enum fetch_kind kind)
 static bool same(struct session *s, const struct fetch_item *a, const struct fetch_item *b)
 {
 	return a->kind == b->kind && a->section == b->section && a->partial == b->partial && a->from == b->from &&
-	       a->count == b->count &&
-	       bytes_equal(session_text(s, a->path, a->path_len), session_text(s, b->path, b->path_len)) &&
-	       bytes_equal(session_text(s, a->names, a->names_len), session_text(s, b->names, b->names_len));
+		a->count == b->count &&
+		bytes_equal(session_text(s, a->path, a->path_len), session_text(s, b->path, b->path_len)) &&
+		bytes_equal(session_text(s, a->names, a->names_len), session_text(s, b->names, b->names_len));
 }
 
 static bool add(struct session *s, struct fetch_unit *u, const struct fetch_item *item)
@@ -44,7 +44,7 @@ bool fetch_add(struct fetch_unit *u, enum fetch_kind kind)
 		return true;
 	if (u->n_items == FETCH_ITEMS)
 		return false;
-	u->items[u->n_items++] = (struct fetch_item){.kind = (uint8_t)kind, .peek = true};
+	u->items[u->n_items++] = (struct fetch_item){ .kind = (uint8_t)kind, .peek = true };
 	return true;
 }
 
@@ -164,7 +164,7 @@ static bool read_partial(struct parse *p, struct fetch_item *item)
 
 static enum fetch_read read_item(struct session *s, struct parse *p, struct fetch_unit *u)
 {
-	struct fetch_item item = {.peek = true};
+	struct fetch_item item = { .peek = true };
 	struct bytes word;
 	size_t i = 0, n = sizeof(plain_items) / sizeof(plain_items[0]);
 	bool peek;
@@ -288,7 +288,7 @@ static bool put_names(struct session *s, const struct fetch_item *item, struct b
 
 bool fetch_put_name(struct session *s, const struct fetch_item *item, struct buf *out)
 {
-	static const char *const texts[] = {"", "HEADER", "TEXT", "MIME"};
+	static const char *const texts[] = { "", "HEADER", "TEXT", "MIME" };
 	size_t before = out->len;
 	bool fits = true;
 
@@ -305,8 +305,9 @@ bool fetch_put_name(struct session *s, const struct fetch_item *item, struct buf
 	fits = buf_puts(out, "BODY[") && buf_putb(out, session_text(s, item->path, item->path_len));
 	if (fits && item->path_len && item->section != SECTION_WHOLE)
 		fits = buf_putc(out, '.');
-	fits = fits && (item->section < SECTION_FIELDS ? buf_puts(out, texts[item->section]) : put_names(s, item, out)) &&
-	       buf_putc(out, ']');
+	fits = fits &&
+		(item->section < SECTION_FIELDS ? buf_puts(out, texts[item->section]) : put_names(s, item, out)) &&
+		buf_putc(out, ']');
 	if (fits && item->partial)
 		fits = buf_printf(out, "<%u>", (unsigned)item->from);
 	if (!fits)

@@ -16,19 +16,19 @@ static bool starts_with_inbox(struct bytes name)
 
 bool list_match(struct bytes pattern, struct bytes name)
 {
-	struct retry star = {0}, percent = {0};
+	struct retry star = { 0 }, percent = { 0 };
 	size_t p = 0, n = 0, folded = starts_with_inbox(name) ? 5 : 0;
 
 	for (;;) {
 		uint8_t c = p < pattern.len ? pattern.data[p] : 0;
 
 		if (p < pattern.len && c == '*') {
-			star = (struct retry){++p, n, true};
+			star = (struct retry){ ++p, n, true };
 			percent.set = false;
 		} else if (p < pattern.len && c == '%') {
-			percent = (struct retry){++p, n, true};
+			percent = (struct retry){ ++p, n, true };
 		} else if (p < pattern.len && n < name.len &&
-			   (c == name.data[n] || (n < folded && text_lower(c) == text_lower(name.data[n])))) {
+			(c == name.data[n] || (n < folded && text_lower(c) == text_lower(name.data[n])))) {
 			p++;
 			n++;
 		} else if (p == pattern.len && n == name.len) {

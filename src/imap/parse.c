@@ -9,7 +9,7 @@
 
 struct parse parse_begin(struct bytes text)
 {
-	return (struct parse){text, 0};
+	return (struct parse){ text, 0 };
 }
 
 uint8_t parse_peek(const struct parse *p)
@@ -59,7 +59,7 @@ static bool is_atom(uint8_t c)
 
 static bool is_tag(uint8_t c)
 {
-	return c != '+' && text_is(c, TEXT_IMAP_ATOM);
+	return c != '+' && (c == ']' || text_is(c, TEXT_IMAP_ATOM));
 }
 
 static bool is_word(uint8_t c)
@@ -69,14 +69,14 @@ static bool is_word(uint8_t c)
 
 static bool is_list(uint8_t c)
 {
-	return c == '*' || c == '%' || text_is(c, TEXT_IMAP_ATOM | TEXT_8BIT);
+	return c == '*' || c == '%' || c == ']' || text_is(c, TEXT_IMAP_ATOM | TEXT_8BIT);
 }
 
 /* Raw 8-bit bytes are no ATOM-CHAR, but clients do send UTF-8 in search
  * strings without quotes; whoever needs 7 bits checks. */
 static bool is_astring(uint8_t c)
 {
-	return text_is(c, TEXT_IMAP_ATOM | TEXT_8BIT);
+	return c == ']' || text_is(c, TEXT_IMAP_ATOM | TEXT_8BIT);
 }
 
 static bool is_set(uint8_t c)
@@ -202,7 +202,7 @@ bool parse_nstring(struct parse *p, struct buf *scratch, struct bytes *out)
 {
 	if (starts_string(p))
 		return parse_string(p, scratch, out);
-	*out = (struct bytes){NULL, 0};
+	*out = (struct bytes){ NULL, 0 };
 	return parse_keyword(p, "NIL");
 }
 

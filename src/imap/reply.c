@@ -92,7 +92,7 @@ bool reply_email_id(struct buf *out, const struct store *st, uint64_t object)
 
 uint64_t reply_email_id_read(const struct store *st, struct bytes id)
 {
-	uint64_t part[2] = {0, 0};
+	uint64_t part[2] = { 0, 0 };
 
 	/* ids are compared as they stand, upper case is another id (RFC 8474 section 7) */
 	if (id.len != 33 || id.data[0] != 'E')
@@ -109,7 +109,7 @@ uint64_t reply_email_id_read(const struct store *st, struct bytes id)
 
 bool reply_date(struct buf *out, int64_t seconds, int zone)
 {
-	return buf_putc(out, '"') && date_put_imap_time(out, (struct date){seconds, zone}) && buf_putc(out, '"');
+	return buf_putc(out, '"') && date_put_imap_time(out, (struct date){ seconds, zone }) && buf_putc(out, '"');
 }
 
 const char *reply_use(uint8_t use)

@@ -45,7 +45,8 @@ static bool read_returns(struct parse *p, struct search_unit *u)
 /* Names as clients write them; both are subsets of what is matched. */
 static bool known_charset(struct bytes name)
 {
-	return bytes_is(name, "UTF-8") || bytes_is(name, "UTF8") || bytes_is(name, "US-ASCII") || bytes_is(name, "ASCII");
+	return bytes_is(name, "UTF-8") || bytes_is(name, "UTF8") || bytes_is(name, "US-ASCII") ||
+		bytes_is(name, "ASCII");
 }
 
 bool search_read_options(struct session *s, struct parse *p, struct search_unit *u)
@@ -131,7 +132,7 @@ static const struct key {
 
 static bool read_string(struct parse *p, struct search_unit *u, struct bytes *out)
 {
-	struct buf scratch = {u->strings, u->strings_used, SEARCH_STRINGS, false};
+	struct buf scratch = { u->strings, u->strings_used, SEARCH_STRINGS, false };
 	bool fine = parse_astring(p, &scratch, out);
 
 	u->strings_used = (uint16_t)scratch.len;
@@ -276,7 +277,8 @@ int search_read_keys(struct session *s, struct parse *p, struct search_unit *u)
 			if (err != OK)
 				return failed(s, err);
 		}
-	} while ((parse_space(p) && p->at < p->text.len) || (p->at && p->text.data[p->at - 1] == '(') || parse_peek(p) == '(');
+	} while ((parse_space(p) && p->at < p->text.len) || (p->at && p->text.data[p->at - 1] == '(') ||
+		parse_peek(p) == '(');
 	err = parse_end(p) && depth == 0 ? search_ready(u->search) : E_SYNTAX;
 	return err == OK ? OK : failed(s, err);
 }

@@ -56,7 +56,7 @@ static int resolve(struct session *s, struct fetch_unit *u, const struct fetch_i
 
 	if (item->kind == FETCH_RFC822 ||
 		(item->kind == FETCH_SECTION && item->section == SECTION_WHOLE && !item->path_len)) {
-		u->range = (struct summary_range){0, u->entry.size};
+		u->range = (struct summary_range){ 0, u->entry.size };
 		return OK;
 	}
 	if (item->kind == FETCH_RFC822_HEADER)

@@ -7,8 +7,8 @@
 size_t imap_memory(const struct imap_config *config)
 {
 	return arena_size(sizeof(struct imap_server)) + pool_size(sizeof(struct session), config->sessions) +
-	       pool_size(sizeof(union command_unit), config->commands) + arena_size(LIMIT_SUMMARY) +
-	       arena_size(SERVER_SCRATCH);
+		pool_size(sizeof(union command_unit), config->commands) + arena_size(LIMIT_SUMMARY) +
+		arena_size(SERVER_SCRATCH);
 }
 
 int imap_init(struct imap_server **server, struct arena *arena, const struct imap_config *config,

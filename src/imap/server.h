@@ -31,7 +31,6 @@ struct imap_server {
 	uint8_t unescaped[SERVER_UNESCAPED]; /* of names that came quoted with escapes */
 };
 
-
 bool server_is_damaged(const struct imap_server *v, uint64_t object);
 void server_damaged(struct imap_server *v, uint64_t object);
 

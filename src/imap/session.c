@@ -70,7 +70,8 @@ int session_error(struct session *s, int err)
 	case E_DAMAGED:
 	case E_IO:
 		log_error("imap %u: %s", (unsigned)conn_number(s->conn), err_text(err));
-		return session_no(s, "[UNAVAILABLE] The mail store can't be read or written there, see the server's log");
+		return session_no(s,
+			"[UNAVAILABLE] The mail store can't be read or written there, see the server's log");
 	default:
 		log_error("imap %u: unexpected: %s", (unsigned)conn_number(s->conn), err_text(err));
 		return session_no(s, "[SERVERBUG] This should not happen, see the server's log");
@@ -80,7 +81,7 @@ int session_error(struct session *s, int err)
 int session_bye(struct session *s, const char *text)
 {
 	s->bye = text;
-	s->phase = PHASE_BYE;
+	s->phase = SESSION_BYE;
 	return RUN_DONE;
 }
 
@@ -201,6 +202,13 @@ void session_take_tag(struct session *s)
 	memcpy(s->tag, tag.data, tag.len);
 }
 
+static const char *wrong_state(const struct session *s)
+{
+	if (s->state == STATE_LOGIN)
+		return "Log in first";
+	return s->command->states == STATE_LOGIN ? "Already logged in" : "Select a mailbox first";
+}
+
 /* Reads tag and name. True when s->command is set, else an answer is. */
 static bool read_command(struct session *s)
 {
@@ -230,9 +238,7 @@ static bool read_command(struct session *s)
 	if (!s->command)
 		session_bad(s, "Unknown command");
 	else if (!(s->command->states & s->state))
-		session_bad(s, s->state == STATE_LOGIN           ? "Log in first"
-			       : s->command->states == STATE_LOGIN ? "Already logged in"
-								   : "Select a mailbox first");
+		session_bad(s, wrong_state(s));
 	else if ((s->command->flags & COMMAND_NO_ARGS) && !parse_end(&p))
 		session_bad(s, "This command takes no arguments");
 	else
@@ -246,12 +252,12 @@ static void begin_command(struct session *s, uint32_t end)
 	memset(&s->u, 0, sizeof(s->u));
 	if (!read_command(s)) {
 		s->command = NULL;
-		s->phase = PHASE_TAGGED;
+		s->phase = SESSION_TAGGED;
 		return;
 	}
 	conn_label(s->conn, s->command->name);
 	s->server->commands_run++;
-	s->phase = PHASE_RUN;
+	s->phase = SESSION_RUN;
 }
 
 /* ---- the phases; each returns RUN_DONE to go on with the phase it has set ---- */
@@ -263,7 +269,7 @@ static int phase_greeting(struct session *s, struct conn *c)
 	buf_puts(out, "* OK [");
 	capability_put(s, out);
 	buf_puts(out, "] Cubby is ready\r\n");
-	s->phase = PHASE_COMMAND;
+	s->phase = SESSION_COMMAND;
 	return RUN_DONE;
 }
 
@@ -283,10 +289,10 @@ static int phase_command(struct session *s, struct conn *c)
 	case INPUT_CROWDED:
 		return session_crowded(s);
 	case INPUT_REFUSED:
-		s->phase = PHASE_DISCARD;
+		s->phase = SESSION_DISCARD;
 		return RUN_DONE;
 	default:
-		s->phase = PHASE_BYE;
+		s->phase = SESSION_BYE;
 		return RUN_DONE;
 	}
 }
@@ -295,8 +301,8 @@ static int phase_run(struct session *s, struct conn *c)
 {
 	int step = s->command->run(s, c);
 
-	if (step == RUN_DONE && s->phase == PHASE_RUN)
-		s->phase = s->answer_kind == ANSWER_BAD ? PHASE_TAGGED : PHASE_TELL;
+	if (step == RUN_DONE && s->phase == SESSION_RUN)
+		s->phase = s->answer_kind == ANSWER_BAD ? SESSION_TAGGED : SESSION_TELL;
 	return step;
 }
 
@@ -309,15 +315,15 @@ static int phase_tell(struct session *s, struct conn *c)
 
 		step = session_tell(s, c, expunges);
 	}
-	if (step == RUN_DONE && s->phase == PHASE_TELL)
-		s->phase = PHASE_TAGGED;
+	if (step == RUN_DONE && s->phase == SESSION_TELL)
+		s->phase = SESSION_TAGGED;
 	return step;
 }
 
 /* The tagged line; true when it is out. */
 static bool put_tagged(struct session *s, struct buf *out)
 {
-	static const char *const kinds[] = {"OK", "NO", "BAD"};
+	static const char *const kinds[] = { "OK", "NO", "BAD" };
 
 	if (!s->answer_text)
 		return s->command->finish(s, out);
@@ -345,7 +351,7 @@ static int phase_tagged(struct session *s, struct conn *c)
 	}
 	command_end(s);
 	input_done(s, c, s->end);
-	s->phase = PHASE_COMMAND;
+	s->phase = SESSION_COMMAND;
 	if (s->closing)
 		return STEP_CLOSE;
 	if (s->starttls) {
@@ -360,12 +366,12 @@ static int phase_discard(struct session *s, struct conn *c)
 	switch (input_drop(s, c)) {
 	case INPUT_COMPLETE:
 		s->end = 0;
-		s->phase = PHASE_TAGGED;
+		s->phase = SESSION_TAGGED;
 		return RUN_DONE;
 	case INPUT_MORE:
 		return STEP_INPUT;
 	default:
-		s->phase = PHASE_BYE;
+		s->phase = SESSION_BYE;
 		return RUN_DONE;
 	}
 }
@@ -383,15 +389,19 @@ static int phase_bye(struct session *s, struct conn *c)
 static enum step imap_step(void *session, struct conn *c)
 {
 	static int (*const phases[])(struct session *, struct conn *) = {
-		[PHASE_GREETING] = phase_greeting, [PHASE_COMMAND] = phase_command, [PHASE_RUN] = phase_run,
-		[PHASE_TELL] = phase_tell,         [PHASE_TAGGED] = phase_tagged,   [PHASE_DISCARD] = phase_discard,
-		[PHASE_BYE] = phase_bye,
+		[SESSION_GREETING] = phase_greeting,
+		[SESSION_COMMAND] = phase_command,
+		[SESSION_RUN] = phase_run,
+		[SESSION_TELL] = phase_tell,
+		[SESSION_TAGGED] = phase_tagged,
+		[SESSION_DISCARD] = phase_discard,
+		[SESSION_BYE] = phase_bye,
 	};
 	struct session *s = session;
 	unsigned commands = 0;
 
 	for (;;) {
-		bool ends = s->phase == PHASE_TAGGED;
+		bool ends = s->phase == SESSION_TAGGED;
 		int step = phases[s->phase](s, c);
 
 		if (step != RUN_DONE)
@@ -416,7 +426,7 @@ static void *imap_open(struct conn *c, void *context)
 	s->server = v;
 	s->conn = c;
 	s->state = STATE_LOGIN;
-	s->phase = PHASE_GREETING;
+	s->phase = SESSION_GREETING;
 	conn_label(c, "imap");
 	return s;
 }

@@ -103,14 +103,7 @@ enum fetch_kind {
 	FETCH_RFC822_TEXT
 };
 
-enum section_kind {
-	SECTION_WHOLE,
-	SECTION_HEADER,
-	SECTION_TEXT,
-	SECTION_MIME,
-	SECTION_FIELDS,
-	SECTION_FIELDS_NOT
-};
+enum section_kind { SECTION_WHOLE, SECTION_HEADER, SECTION_TEXT, SECTION_MIME, SECTION_FIELDS, SECTION_FIELDS_NOT };
 
 /* One item. Offsets count from the start of the command in conn_input. */
 struct fetch_item {

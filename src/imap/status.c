@@ -40,7 +40,8 @@ bool status_read(struct parse *p, uint16_t *out)
 	return *out != 0;
 }
 
-static void put_item(struct buf *out, uint16_t bit, const struct store_mailbox *m, const struct store *st, uint32_t recent)
+static void put_item(struct buf *out, uint16_t bit, const struct store_mailbox *m, const struct store *st,
+	uint32_t recent)
 {
 	switch (bit) {
 	case STATUS_MESSAGES:

@@ -387,8 +387,9 @@ static void part_type(struct render *r)
 		type = subtype = bytes_make(NULL, 0);
 	if (r->part.kind == SUMMARY_MESSAGE) {
 		puts_(r, "\"message\" \"rfc822\"");
-	} else if (r->part.kind == SUMMARY_LEAF && (type.data == NULL || bytes_is(type, "multipart") ||
-	                                            (bytes_is(type, "message") && bytes_is(subtype, "rfc822")))) {
+	} else if (r->part.kind == SUMMARY_LEAF &&
+		(type.data == NULL || bytes_is(type, "multipart") ||
+			(bytes_is(type, "message") && bytes_is(subtype, "rfc822")))) {
 		/* Not taken apart, so it can't be shown as what it says. */
 		puts_(r, "\"application\" \"octet-stream\"");
 	} else if (type.data == NULL) {

@@ -180,7 +180,7 @@ static int tell_rest(struct session *s, struct buf *out)
 	struct store_entry entry;
 
 	if (store_entry_get(s->server->parts.store, s->view.mailbox, t->uid, &entry))
-		entry = (struct store_entry){.uid = t->uid};
+		entry = (struct store_entry){ .uid = t->uid };
 	return tell_flags(s, out, &entry) ? RUN_DONE : STEP_OUTPUT;
 }
 
