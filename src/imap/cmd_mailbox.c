@@ -131,27 +131,39 @@ int cmd_delete(struct session *s, struct conn *c)
 	return started(s, err, "Deleted");
 }
 
+/* RFC 3501 6.3.5: what was in INBOX is elsewhere now. A session that went on
+ * with the renamed mailbox would never hear of new mail. The tagged OK goes out
+ * first where it is this session. */
+static int renamed(struct session *s, int step)
+{
+	if (step == RUN_DONE && s->answer_kind == ANSWER_OK && s->u.mailbox.inbox) {
+		views_lose(s->server->parts.views, s->u.mailbox.mailbox);
+		s->phase = SESSION_TAGGED;
+	}
+	return step;
+}
+
 int cmd_rename(struct session *s, struct conn *c)
 {
 	struct store *st = s->server->parts.store;
 	struct parse p = session_args(s);
 	struct name from, to;
-	uint32_t id;
 	int err;
 
 	(void)c;
 	if (s->stage == MAILBOX_WAIT)
-		return finish(s, "Renamed");
+		return renamed(s, finish(s, "Renamed"));
 	if (!read_name(s, &p, &from) || !read_name(s, &p, &to))
 		return RUN_DONE;
 	if (!parse_end(&p))
 		return session_bad(s, "RENAME takes two names");
 	if (has_wildcard(&to))
 		return session_no(s, "[CANNOT] A name may not contain * or %");
-	err = store_mailbox_find(st, s->user, buf_bytes(&from.buf), &id);
+	s->u.mailbox.inbox = is_inbox(&from);
+	err = store_mailbox_find(st, s->user, buf_bytes(&from.buf), &s->u.mailbox.mailbox);
 	if (err == OK)
-		err = store_mailbox_rename(st, id, buf_bytes(&to.buf), &s->ticket);
-	return started(s, err, "Renamed");
+		err = store_mailbox_rename(st, s->u.mailbox.mailbox, buf_bytes(&to.buf), &s->ticket);
+	return renamed(s, started(s, err, "Renamed"));
 }
 
 static int subscribe(struct session *s, bool on)

@@ -49,6 +49,7 @@ struct select_state {
 struct mailbox_state {
 	uint32_t mailbox;
 	uint16_t items; /* STATUS_... */
+	bool inbox;     /* RENAME of INBOX */
 };
 
 struct append_state {

@@ -84,13 +84,17 @@ static void on_expunged(void *context, uint32_t mailbox, uint32_t uid, uint64_t 
 		wake(v, w);
 }
 
-static void on_deleted(void *context, uint32_t mailbox)
+void views_lose(struct views *v, uint32_t mailbox)
 {
-	struct views *v = context;
 	struct watch *watch = watch_find(v, mailbox);
 
 	while (watch && watch->viewers)
 		view_lose(v, watch->viewers);
+}
+
+static void on_deleted(void *context, uint32_t mailbox)
+{
+	views_lose(context, mailbox);
 }
 
 int views_init(struct views **out, struct arena *arena, struct store *st, uint32_t sessions, uint32_t tombstones)

@@ -38,6 +38,9 @@ void views_on_change(struct views *v, void (*wake)(void *context));
  * held back by durable_only, once all changes are durable. */
 void views_committed(struct views *v);
 
+/* The mailbox is no longer what its sessions selected: their views are gone. */
+void views_lose(struct views *v, uint32_t mailbox);
+
 /* Selects; *view must stay where it is until view_close. E_NOENT, E_IO,
  * E_DAMAGED; E_NOMEM when there are more views than sessions. A read-write view
  * takes the mailbox's \Recent messages. */
