@@ -176,7 +176,7 @@ static bool may_go_on(const uint8_t *data, size_t len)
 		if ((data[1] & 0xC0) != 0x80)
 			return false;
 		if ((c == 0xE0 && data[1] < 0xA0) || (c == 0xED && data[1] > 0x9F) || (c == 0xF0 && data[1] < 0x90) ||
-		    (c == 0xF4 && data[1] > 0x8F))
+			(c == 0xF4 && data[1] > 0x8F))
 			return false;
 	}
 	return len < 3 || (data[2] & 0xC0) == 0x80;

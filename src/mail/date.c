@@ -278,7 +278,7 @@ static struct bytes next_word(struct bytes *rest)
 		else if (b.data[0] == ')' && depth)
 			depth--;
 		else if (depth == 0 && b.data[0] != ' ' && b.data[0] != ',' && b.data[0] != ')' &&
-		         !text_is(b.data[0], TEXT_SPACE | TEXT_CTL))
+			!text_is(b.data[0], TEXT_SPACE | TEXT_CTL))
 			break;
 		b = bytes_part(b, 1, b.len);
 	}
@@ -407,8 +407,8 @@ bool date_put(struct buf *out, struct date d)
 
 	split(d, &p, &week_day);
 	if (buf_printf(out, "%.3s, %02d %.3s %04d %02d:%02d:%02d ", day_names + week_day * 3, p.day,
-	               month_names + (p.month - 1) * 3, p.year, p.hour, p.minute, p.second) &&
-	    put_zone(out, d.zone))
+		    month_names + (p.month - 1) * 3, p.year, p.hour, p.minute, p.second) &&
+		put_zone(out, d.zone))
 		return true;
 	out->len = start;
 	return false;

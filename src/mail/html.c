@@ -37,9 +37,10 @@ static const struct tag hiding[] = { { "script" }, { "style" }, { "template" } }
 
 /* Tags that stand within a line: no blank in their place. */
 static const struct tag inlines[] = {
-	{ "a" }, { "b" }, { "i" }, { "u" }, { "s" }, { "q" }, { "span" }, { "font" }, { "strong" }, { "em" }, { "small" },
-	{ "sub" }, { "sup" }, { "tt" }, { "big" }, { "code" }, { "abbr" }, { "bdi" }, { "bdo" }, { "cite" }, { "del" },
-	{ "dfn" }, { "ins" }, { "kbd" }, { "mark" }, { "nobr" }, { "samp" }, { "strike" }, { "var" }, { "wbr" },
+	{ "a" }, { "b" }, { "i" }, { "u" }, { "s" }, { "q" }, { "span" }, { "font" },
+	{ "strong" }, { "em" }, { "small" }, { "sub" }, { "sup" }, { "tt" }, { "big" }, { "code" },
+	{ "abbr" }, { "bdi" }, { "bdo" }, { "cite" }, { "del" }, { "dfn" }, { "ins" }, { "kbd" },
+	{ "mark" }, { "nobr" }, { "samp" }, { "strike" }, { "var" }, { "wbr" },
 };
 
 static bool is_one_of(const struct tag *name, const struct tag *tags, size_t n)
@@ -83,12 +84,12 @@ static void end_tag(struct html_text *h, struct buf *out)
 
 /* The names of U+00A0 to U+00FF in their order. */
 static const char latin1_names[] =
-	"nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro "
-	"para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil "
-	"Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave "
-	"Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml "
-	"igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute "
-	"thorn yuml";
+	"nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 "
+	"sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc "
+	"Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve "
+	"Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute "
+	"acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde "
+	"ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml";
 
 static const struct {
 	char name[8];

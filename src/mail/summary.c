@@ -155,8 +155,7 @@ static int find_boundary(const struct summary_parser *p, struct bytes line)
 	for (int i = p->depth - 1; i >= 0; i--) {
 		size_t len = p->level[i].boundary_len;
 
-		if (len <= best_len || len > line.len ||
-		    memcmp(line.data, p->out + p->level[i].boundary, len) != 0)
+		if (len <= best_len || len > line.len || memcmp(line.data, p->out + p->level[i].boundary, len) != 0)
 			continue;
 		best = i;
 		best_len = len;

@@ -223,6 +223,6 @@ enum summary_section {
 int summary_find(const struct summary *s, const uint32_t *path, size_t levels, summary_ref *ref);
 /* The bytes of a section. E_NOENT: no such part, or not one that has this. */
 int summary_section(const struct summary *s, const uint32_t *path, size_t levels, enum summary_section section,
-                    struct summary_range *range);
+	struct summary_range *range);
 
 #endif

@@ -221,7 +221,7 @@ int summary_find(const struct summary *s, const uint32_t *path, size_t levels, s
 }
 
 int summary_section(const struct summary *s, const uint32_t *path, size_t levels, enum summary_section section,
-                    struct summary_range *range)
+	struct summary_range *range)
 {
 	struct summary_part part;
 	summary_ref ref;

@@ -121,7 +121,7 @@ static size_t decodable(const struct body_search *b, bool over)
 		return n;
 	for (size_t i = n - 1; i > n / 2; i--)
 		if (text_is(b->line[i], TEXT_SPACE) && !text_is(b->line[i - 1], TEXT_SPACE) && b->line[i - 1] != '=' &&
-		    b->line[i - 1] != '\n')
+			b->line[i - 1] != '\n')
 			return i;
 	return n;
 }
@@ -199,8 +199,8 @@ static bool is_text(const struct summary_part *part)
 {
 	/* message/delivery-status and its like are text too. */
 	return part->kind == SUMMARY_TEXT ||
-	       (part->kind == SUMMARY_LEAF && bytes_is(summary_value(part, SUMMARY_TYPE), "message") &&
-	        !bytes_is(summary_value(part, SUMMARY_SUBTYPE), "rfc822"));
+		(part->kind == SUMMARY_LEAF && bytes_is(summary_value(part, SUMMARY_TYPE), "message") &&
+			!bytes_is(summary_value(part, SUMMARY_SUBTYPE), "rfc822"));
 }
 
 /* The part whose first byte comes next behind the header of `part`. */

@@ -89,7 +89,7 @@ static bool put_q(struct writer *w, struct bytes text)
 		if (c == '_') {
 			c = ' ';
 		} else if (c == '=' && i + 2 < text.len && text_hex(text.data[i + 1]) >= 0 &&
-		           text_hex(text.data[i + 2]) >= 0) {
+			text_hex(text.data[i + 2]) >= 0) {
 			c = (uint8_t)(text_hex(text.data[i + 1]) << 4 | text_hex(text.data[i + 2]));
 			i += 2;
 		}
@@ -230,7 +230,8 @@ bool decode_extended_to(struct bytes value, bool (*sink)(void *arg, struct bytes
 	for (size_t i = 0; i < value.len; i++) {
 		uint8_t c = value.data[i];
 
-		if (c == '%' && i + 2 < value.len && text_hex(value.data[i + 1]) >= 0 && text_hex(value.data[i + 2]) >= 0) {
+		if (c == '%' && i + 2 < value.len && text_hex(value.data[i + 1]) >= 0 &&
+			text_hex(value.data[i + 2]) >= 0) {
 			c = (uint8_t)(text_hex(value.data[i + 1]) << 4 | text_hex(value.data[i + 2]));
 			i += 2;
 		}

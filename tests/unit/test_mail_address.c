@@ -24,13 +24,13 @@ static const char *show(const char *value)
 		n += (size_t)snprintf(text + n, sizeof text - n, "%s", n ? ", " : "");
 		if (a.kind != ADDRESS_MAILBOX) {
 			n += (size_t)snprintf(text + n, sizeof text - n, a.kind == ADDRESS_GROUP ? "[%.*s" : "]",
-			                      (int)a.mailbox.len, (const char *)a.mailbox.data);
+				(int)a.mailbox.len, (const char *)a.mailbox.data);
 			continue;
 		}
 		for (int i = 0; i < 4; i++)
 			n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s", i ? "|" : "",
-			                      piece[i]->data ? (int)piece[i]->len : 1,
-			                      piece[i]->data ? (const char *)piece[i]->data : "-");
+				piece[i]->data ? (int)piece[i]->len : 1,
+				piece[i]->data ? (const char *)piece[i]->data : "-");
 	}
 	T_OK(!address_next(&list, space, &a));
 	return text;
@@ -49,20 +49,20 @@ T_TEST(rfc_5322_appendix_a)
 	check("John Doe <jdoe@machine.example>", "John Doe|-|jdoe|machine.example");
 	check("\"Joe Q. Public\" <john.q.public@example.com>", "Joe Q. Public|-|john.q.public|example.com");
 	check("Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
-	      "Mary Smith|-|mary|x.test, -|-|jdoe|example.org, Who?|-|one|y.test");
+		"Mary Smith|-|mary|x.test, -|-|jdoe|example.org, Who?|-|one|y.test");
 	check("<boss@nil.test>, \"Giant; \\\"Big\\\" Box\" <sysservices@example.net>",
-	      "-|-|boss|nil.test, Giant; \"Big\" Box|-|sysservices|example.net");
+		"-|-|boss|nil.test, Giant; \"Big\" Box|-|sysservices|example.net");
 	check("A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
-	      "[A Group, Ed Jones|-|c|a.test, -|-|joe|where.test, John|-|jdoe|one.test, ]");
+		"[A Group, Ed Jones|-|c|a.test, -|-|joe|where.test, John|-|jdoe|one.test, ]");
 	check("Undisclosed recipients:;", "[Undisclosed recipients, ]");
 	check("Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>", "Pete|-|pete|silly.test");
 	check("A Group(Some people)\r\n     :Chris Jones <c@(Chris's host.)public.example>,\r\n"
 	      "         joe@example.org,\r\n  John <jdoe@one.test> (my dear friend); (the end of the group)",
-	      "[A Group, Chris Jones|-|c|public.example, -|-|joe|example.org, John|-|jdoe|one.test, ]");
+		"[A Group, Chris Jones|-|c|public.example, -|-|joe|example.org, John|-|jdoe|one.test, ]");
 	check("(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;", "[Hidden recipients, ]");
 	check("Joe Q. Public <john.q.public@example.com>", "Joe Q. Public|-|john.q.public|example.com");
 	check("Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
-	      "Mary Smith|@node.test|mary|example.net, -|-|jdoe|test.example");
+		"Mary Smith|@node.test|mary|example.net, -|-|jdoe|test.example");
 }
 
 T_TEST(nothing_is_nothing)
@@ -157,4 +157,4 @@ T_TEST(takes_anything)
 }
 
 T_MAIN(T_RUN(rfc_5322_appendix_a) T_RUN(nothing_is_nothing) T_RUN(strings_are_unquoted)
-       T_RUN(long_strings_are_cut_not_lost) T_RUN(counts_are_bounded) T_RUN(takes_anything))
+		T_RUN(long_strings_are_cut_not_lost) T_RUN(counts_are_bounded) T_RUN(takes_anything))

@@ -36,7 +36,10 @@ T_TEST(folds)
 	check("Hello, World 123 [\\]^_`{|}~@", "HELLO, WORLD 123 [\\]^_`{|}~@");
 	check("", "");
 	check("a", "A");
-	check("stra\xc3\x9f" "e", "STRA\xc3\x9f" "E"); /* no simple mapping */
+	check("stra\xc3\x9f"
+	      "e",
+		"STRA\xc3\x9f"
+		"E"); /* no simple mapping */
 	check("\xc3\xa9", "E\xcc\x81"); /* e with acute */
 	check("e\xcc\x81", "E\xcc\x81"); /* the same decomposed */
 	check("\xc7\x86", "DZ\xcc\x8c"); /* dz with caron */
@@ -57,7 +60,9 @@ T_TEST(folds)
 
 T_TEST(not_utf8)
 {
-	check("a\xe4" "b", "A" NO "B");
+	check("a\xe4"
+	      "b",
+		"A" NO "B");
 	check("\xe2\x82", NO);
 	check("\xe2\x82x", NO "X");
 	check("\xed\xa0\x80", NO NO NO);

@@ -101,7 +101,10 @@ static void check(const char *name, const char *in, size_t len, const char *expe
 
 T_TEST(japanese)
 {
-	CHECK("cp932", "\x93\xfa\x96{\x8c\xea \x83" "e\x83X\x83g", NIHONGO);
+	CHECK("cp932",
+		"\x93\xfa\x96{\x8c\xea \x83"
+		"e\x83X\x83g",
+		NIHONGO);
 	CHECK("euc-jp", "\xc6\xfc\xcb\xdc\xb8\xec \xa5\xc6\xa5\xb9\xa5\xc8", NIHONGO);
 	CHECK("iso-2022-jp", "\x1b$BF|K\\8l\x1b(B \x1b$B%F%9%H\x1b(B", NIHONGO);
 	CHECK("iso-2022-jp", "\x1b$@F|K\\8l\x1b(J \x1b$B%F%9%H\x1b(B", NIHONGO);
@@ -130,7 +133,10 @@ T_TEST(broken_japanese)
 
 T_TEST(utf16_and_utf7)
 {
-	CHECK("utf-16", "\xff\xfe" "A\0\xe5\x65\x3d\xd8\x00\xde", "A\xe6\x97\xa5\xf0\x9f\x98\x80");
+	CHECK("utf-16",
+		"\xff\xfe"
+		"A\0\xe5\x65\x3d\xd8\x00\xde",
+		"A\xe6\x97\xa5\xf0\x9f\x98\x80");
 	CHECK("utf-16", "\xfe\xff\0A\x65\xe5\xd8\x3d\xde\x00", "A\xe6\x97\xa5\xf0\x9f\x98\x80");
 	CHECK("utf-16", "\0A\0B", "AB"); /* RFC 2781 section 4.3 */
 	CHECK("utf-16le", "A\0B\0", "AB");
@@ -145,8 +151,8 @@ T_TEST(utf16_and_utf7)
 /* The output of 2000 random strings of bytes that matter in UTF-8. */
 T_TEST(broken_utf8_as_unicode_wants_it)
 {
-	static const uint8_t alphabet[] = { 0x41, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed,
-		                            0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff, 0x9f, 0xa0, 0x8f, 0x90, 0x0a };
+	static const uint8_t alphabet[] = { 0x41, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef,
+		0xf0, 0xf1, 0xf4, 0xf5, 0xff, 0x9f, 0xa0, 0x8f, 0x90, 0x0a };
 	static uint8_t all[200000];
 	uint32_t seed = 12345;
 	size_t n = 0;
@@ -180,7 +186,8 @@ T_TEST(names)
 /* Any bytes in any charset: whole UTF-8, the same in any pieces. */
 T_TEST(takes_anything)
 {
-	static const char *const all[] = { "utf-8", "us-ascii", "koi8-r", "utf-16", "utf-7", "iso-2022-jp", "shift_jis", "euc-jp" };
+	static const char *const all[] = { "utf-8", "us-ascii", "koi8-r", "utf-16", "utf-7", "iso-2022-jp", "shift_jis",
+		"euc-jp" };
 	static const char odd[] = "\x1b$B(J+-/A\n~\0\x81\x8e\x8f\xa1\xc3\xd8\xe4\xfe\xff";
 	static uint8_t first[2000];
 	uint32_t seed = 9;
@@ -205,4 +212,4 @@ T_TEST(takes_anything)
 }
 
 T_MAIN(T_RUN(one_byte_charsets) T_RUN(all_of_cp932) T_RUN(japanese) T_RUN(broken_japanese) T_RUN(utf16_and_utf7)
-       T_RUN(broken_utf8_as_unicode_wants_it) T_RUN(names) T_RUN(takes_anything))
+		T_RUN(broken_utf8_as_unicode_wants_it) T_RUN(names) T_RUN(takes_anything))

@@ -44,9 +44,15 @@ static void check(enum decode_encoding encoding, const char *in, const char *exp
 
 T_TEST(base64)
 {
-	static const char *const vectors[][2] = { /* RFC 4648 section 10 */
-		{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
-		{ "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+	static const char *const vectors[][2] = {
+		/* RFC 4648 section 10 */
+		{ "", "" },
+		{ "f", "Zg==" },
+		{ "fo", "Zm8=" },
+		{ "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" },
+		{ "fooba", "Zm9vYmE=" },
+		{ "foobar", "Zm9vYmFy" },
 	};
 
 	for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
@@ -76,7 +82,7 @@ T_TEST(base64_tells_about_its_end)
 		const char *in;
 		bool clean;
 	} cases[] = { { "Zm9v", true }, { "Zg==", true }, { "Zg== \r\n", true }, { "Zg", false }, { "Z*g==", false },
-		      { "Z===", false } };
+		{ "Z===", false } };
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct base64_decoder d;
@@ -108,7 +114,7 @@ T_TEST(quoted_printable)
 {
 	/* RFC 2045 section 6.7 */
 	check(DECODE_QP, "Now's the time =\r\nfor all folk to come=\r\n to the aid of their country.",
-	      "Now's the time for all folk to come to the aid of their country.");
+		"Now's the time for all folk to come to the aid of their country.");
 	check(DECODE_QP, "=41=3D=e4=C3\n", "A=\xe4\xc3\n");
 	check(DECODE_QP, "a  \t\r\nb \nc ", "a\r\nb\nc");
 	check(DECODE_QP, "a =  \r\nb=\t\nc", "a bc");
@@ -172,14 +178,15 @@ T_TEST(encoded_words)
 	words("=?ISO-8859-1?Q?a_b?=", "a b");
 	words("=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=", "a b");
 	words("=?ISO-8859-1?Q?Keld_J=F8rn_Simonsen?=", "Keld J\xc3\xb8rn Simonsen");
-	words("=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n =?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?=",
-	      "If you can read this you understand the example.");
+	words("=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n"
+	      " =?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?=",
+		"If you can read this you understand the example.");
 	/* RFC 2231 section 5 */
 	words("=?US-ASCII*EN?Q?Keith_Moore?= <moore@cs.utk.edu>", "Keith Moore <moore@cs.utk.edu>");
 	words("=?ISO-2022-JP?B?GyRCJDMkcyRLJEEkTxsoQg==?=\r\n =?ISO-2022-JP?B?GyRCQCQzJhsoQg==?=",
-	      "\xe3\x81\x93\xe3\x82\x93\xe3\x81\xab\xe3\x81\xa1\xe3\x81\xaf\xe4\xb8\x96\xe7\x95\x8c");
+		"\xe3\x81\x93\xe3\x82\x93\xe3\x81\xab\xe3\x81\xa1\xe3\x81\xaf\xe4\xb8\x96\xe7\x95\x8c");
 	words("=?Shift_JIS?B?grGC8YLJgr+CzQ==?=\r\n =?Shift_JIS?Q?=83=41?=",
-	      "\xe3\x81\x93\xe3\x82\x93\xe3\x81\xab\xe3\x81\xa1\xe3\x81\xaf\xe3\x82\xa2");
+		"\xe3\x81\x93\xe3\x82\x93\xe3\x81\xab\xe3\x81\xa1\xe3\x81\xaf\xe3\x82\xa2");
 }
 
 T_TEST(sloppy_words)
@@ -190,7 +197,9 @@ T_TEST(sloppy_words)
 	words("=?utf-8?Q?a b?=", "a b");
 	words("=?utf-8?B?YWJj?=\t=?utf-8?Q?d?= =?x-none?Q?e?= f", "abcd =?x-none?Q?e?= f");
 	words("=?utf-8?X?bad?= =?utf-8?Q?open", "=?utf-8?X?bad?= =?utf-8?Q?open");
-	words("=?utf-8?Q?" "?=", "");
+	words("=?utf-8?Q?"
+	      "?=",
+		"");
 	words("=?utf-8?Q?=4?= =?utf-8?Q?=4G?=", "=4=4G");
 	words("=?=?utf-8?Q?a?=", "=?a");
 	words("?==?", "?==?");
@@ -259,5 +268,5 @@ T_TEST(html_text)
 }
 
 T_MAIN(T_RUN(base64) T_RUN(base64_tells_about_its_end) T_RUN(base64_for_sasl_is_strict) T_RUN(quoted_printable)
-       T_RUN(many_blanks) T_RUN(encoding_names) T_RUN(encoded_words) T_RUN(sloppy_words) T_RUN(extended_parameters)
-       T_RUN(html_text))
+		T_RUN(many_blanks) T_RUN(encoding_names) T_RUN(encoded_words) T_RUN(sloppy_words)
+			T_RUN(extended_parameters) T_RUN(html_text))

@@ -73,8 +73,8 @@ T_TEST(unfolds)
 }
 
 /* Runs the filter with pieces of `in_len` bytes into buffers of `out_len`. */
-static size_t filter(struct bytes header, const struct bytes *list, size_t n, bool except, size_t in_len, size_t out_len,
-                     uint8_t *result)
+static size_t filter(struct bytes header, const struct bytes *list, size_t n, bool except, size_t in_len,
+	size_t out_len, uint8_t *result)
 {
 	struct header_filter f, count;
 	size_t at = 0, len = 0;
@@ -122,7 +122,7 @@ static void check_filter(const char *header, const char *only, const char *all_b
 T_TEST(filters_fields)
 {
 	check_filter("Subject: x\r\nTo: y\r\n folded\r\nX-A: 1\r\n\t2\r\nX-AB: z\r\n\r\nbody",
-	             "Subject: x\r\nX-A: 1\r\n\t2\r\n\r\n", "To: y\r\n folded\r\nX-AB: z\r\n\r\n");
+		"Subject: x\r\nX-A: 1\r\n\t2\r\n\r\n", "To: y\r\n folded\r\nX-AB: z\r\n\r\n");
 	check_filter("To: y\nSUBJECT :x\nX\n\n", "SUBJECT :x\n\n", "To: y\nX\n\n");
 	check_filter("", "\r\n", "\r\n");
 	check_filter("\r\nbody", "\r\n", "\r\n");

@@ -10,7 +10,8 @@ static const char *const pairs[][2] = {
 	{ "INBOX", "INBOX" },
 	{ "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "&ZeVnLIqe-" },
 	{ "Entw\xc3\xbcrfe", "Entw&APw-rfe" },
-	{ "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "~peter/mail/&U,BTFw-/&ZeVnLIqe-" },
+	{ "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e",
+	  "~peter/mail/&U,BTFw-/&ZeVnLIqe-" },
 	{ "A&B", "A&-B" },
 	{ "&", "&-" },
 	{ "&&", "&-&-" },
@@ -122,4 +123,4 @@ T_TEST(what_is_taken_comes_back)
 }
 
 T_MAIN(T_RUN(both_ways) T_RUN(one_form_only) T_RUN(refuses_what_is_not_utf8) T_RUN(any_lack_of_room_is_told)
-       T_RUN(what_is_taken_comes_back))
+		T_RUN(what_is_taken_comes_back))

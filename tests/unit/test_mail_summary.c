@@ -114,8 +114,9 @@ T_TEST(values_are_unfolded_and_trimmed)
 	struct bytes v;
 	struct summary s;
 
-	open_text(&s, "Subject: \t one\r\n\ttwo \t\r\nDate:Mon, 5 Feb 2024 10:11:12 +0100\nReferences: <a@b>\r\n <c@d>\r\n"
-	              "To: a@b\r\nTo: \r\nTo: c@d\r\nCc:\r\n\r\n");
+	open_text(&s,
+		"Subject: \t one\r\n\ttwo \t\r\nDate:Mon, 5 Feb 2024 10:11:12 +0100\nReferences: <a@b>\r\n <c@d>\r\n"
+		"To: a@b\r\nTo: \r\nTo: c@d\r\nCc:\r\n\r\n");
 	summary_part(&s, summary_root(&s), &part);
 	v = summary_value(&part, SUMMARY_SUBJECT);
 	T_BYTES(v.data, v.len, "one\ttwo");
@@ -153,19 +154,19 @@ T_TEST(flags_tell_about_bytes)
 }
 
 /* The example of RFC 3501 section 6.4.5. */
-static const char example[] =
-	"Content-Type: multipart/mixed; boundary=a\r\n\r\n"
-	"--a\r\n\r\n1\r\n"
-	"--a\r\nContent-Type: application/octet-stream\r\n\r\n2\r\n"
-	"--a\r\nContent-Type: message/rfc822\r\n\r\n"
-	"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n3.1\r\n"
-	"--b\r\nContent-Type: application/octet-stream\r\n\r\n3.2\r\n--b--\r\n\r\n"
-	"--a\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n"
-	"--c\r\nContent-Type: image/gif\r\nX: 4.1\r\n\r\n4.1\r\n"
-	"--c\r\nContent-Type: message/rfc822\r\n\r\n"
-	"Content-Type: multipart/mixed; boundary=d\r\n\r\n--d\r\n\r\n4.2.1\r\n"
-	"--d\r\nContent-Type: multipart/alternative; boundary=e\r\n\r\n"
-	"--e\r\n\r\n4.2.2.1\r\n--e\r\nContent-Type: text/richtext\r\n\r\n4.2.2.2\r\n--e--\r\n\r\n--d--\r\n\r\n--c--\r\n\r\n--a--\r\n";
+static const char example[] = "Content-Type: multipart/mixed; boundary=a\r\n\r\n"
+			      "--a\r\n\r\n1\r\n"
+			      "--a\r\nContent-Type: application/octet-stream\r\n\r\n2\r\n"
+			      "--a\r\nContent-Type: message/rfc822\r\n\r\n"
+			      "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n3.1\r\n"
+			      "--b\r\nContent-Type: application/octet-stream\r\n\r\n3.2\r\n--b--\r\n\r\n"
+			      "--a\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n"
+			      "--c\r\nContent-Type: image/gif\r\nX: 4.1\r\n\r\n4.1\r\n"
+			      "--c\r\nContent-Type: message/rfc822\r\n\r\n"
+			      "Content-Type: multipart/mixed; boundary=d\r\n\r\n--d\r\n\r\n4.2.1\r\n"
+			      "--d\r\nContent-Type: multipart/alternative; boundary=e\r\n\r\n"
+			      "--e\r\n\r\n4.2.2.1\r\n--e\r\nContent-Type: text/richtext\r\n\r\n4.2.2.2\r\n--e--\r\n"
+			      "\r\n--d--\r\n\r\n--c--\r\n\r\n--a--\r\n";
 
 T_TEST(section_numbers_of_rfc_3501)
 {
@@ -271,7 +272,8 @@ T_TEST(limits_hold)
 
 	n = (size_t)sprintf(text, "Content-Type: multipart/mixed; boundary=b\n\n");
 	while (n < 1000000)
-		n += (size_t)sprintf(text + n, "--b\nContent-Type: text/x; name=\"%0500d\"\nContent-Description: %0500d\n\n", 1, 2);
+		n += (size_t)sprintf(text + n,
+			"--b\nContent-Type: text/x; name=\"%0500d\"\nContent-Description: %0500d\n\n", 1, 2);
 	open_text(&s, text);
 	T_OK(s.flags & SUMMARY_OPAQUE);
 	T_OK(s.parts > 20);
@@ -364,10 +366,13 @@ T_TEST(damaged_summaries_are_refused_or_harmless)
 T_TEST(takes_anything)
 {
 	static const char *const bits[] = {
-		"--a", "--b", "--", "-", "\r\n", "\n", "\r", "\r\n\r\n", "\n\n", " ", "\t", ":", "x", "\xe4", "--a--\r\n",
+		"--a", "--b", "--", "-", "\r\n", "\n", "\r", "\r\n\r\n", "\n\n", " ", "\t", ":", "x", "\xe4",
+		"--a--\r\n",
 		"--b--\n", "\r\n--a\r\n", "\n--b\n", "Content-Type: multipart/mixed; boundary=a\r\n\r\n",
-		"Content-Type: multipart/digest; boundary=b\n\n", "Content-Type: message/rfc822\r\n\r\n", "Subject: s\r\n",
-		"To: a@b\n", "Content-Type: text/plain; a*0=x; a*1=\"y\\\"\"; a*1*=z\n", "MIME-Version: 1.0\n", "Date: Mon",
+		"Content-Type: multipart/digest; boundary=b\n\n", "Content-Type: message/rfc822\r\n\r\n",
+		"Subject: s\r\n",
+		"To: a@b\n", "Content-Type: text/plain; a*0=x; a*1=\"y\\\"\"; a*1*=z\n", "MIME-Version: 1.0\n",
+		"Date: Mon",
 		"Content-Transfer-Encoding: base64\n", "Content-Disposition: x; y=z\n", "; boundary=\"a\r\n b\"",
 	};
 	static uint8_t text[4000];

@@ -155,22 +155,31 @@ T_TEST(messages)
 	expect("plain", "From: ann", false, true);
 	expect("plain", "hello.\r\nmore", false, false);
 	expect("empty-fields", "", true, true);
-	expect("qp-body", "gr\xc3\xbc\xc3\x9f" "e folded = sign", true, true);
+	expect("qp-body",
+		"gr\xc3\xbc\xc3\x9f"
+		"e folded = sign",
+		true, true);
 	expect("qp-body", "=C3", false, false);
-	expect("base64-body", "gr\xc3\xbc\xc3\x9f" "e and more", true, true);
+	expect("base64-body",
+		"gr\xc3\xbc\xc3\x9f"
+		"e and more",
+		true, true);
 	expect("base64-body", "R3LDvMOf", false, false);
 	expect("html-body", "visible\xc2\xa0& text next", true, true);
 	expect("html-body", "t\xc3\xa4st", true, true);
 	expect("html-body", "secret", false, false);
 	expect("html-body", "hidden", false, false);
 	expect("html-body", "comment", false, false);
-	expect("iso2022jp-word-subject", "\xe3\x81\x93\xe3\x82\x93\xe3\x81\xab\xe3\x81\xa1\xe3\x81\xaf\xe4\xb8\x96\xe7\x95\x8c",
-	       false, true);
+	expect("iso2022jp-word-subject",
+		"\xe3\x81\x93\xe3\x82\x93\xe3\x81\xab\xe3\x81\xa1\xe3\x81\xaf\xe4\xb8\x96\xe7\x95\x8c", false, true);
 	expect("iso2022jp-raw-subject", "\xe4\xb8\x96\xe7\x95\x8c", true, true);
 	expect("shiftjis-raw-subject", "\xe8\xa1\xa8\xe7\xa4\xba", true, true);
 	expect("eight-bit-header", "\xc3\x84\xc3\x96", true, true); /* body in ISO-8859-1, case folded */
 	expect("rfc2231-charset", "\xc3\xa4 b.txt", false, true);
-	expect("rfc2231-pieces-encoded", "\xc3\xa4" "100% \xc3\xb6.txt", false, true);
+	expect("rfc2231-pieces-encoded",
+		"\xc3\xa4"
+		"100% \xc3\xb6.txt",
+		false, true);
 	expect("folded", "subject: one  two\tthree", false, true);
 }
 
@@ -228,4 +237,4 @@ T_TEST(all_messages)
 }
 
 T_MAIN(T_RUN(finds_across_pieces) T_RUN(needles) T_RUN(values_are_searched_by_themselves) T_RUN(headers_are_decoded)
-       T_RUN(messages) T_RUN(parts_of_messages) T_RUN(long_fields) T_RUN(all_messages))
+		T_RUN(messages) T_RUN(parts_of_messages) T_RUN(long_fields) T_RUN(all_messages))
