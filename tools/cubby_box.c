@@ -1,5 +1,7 @@
 #include "tools/cubby_box.h"
 
+#include <string.h>
+
 #include "base/crypto.h"
 #include "base/err.h"
 #include "port/system.h"
@@ -39,6 +41,20 @@ void box_become_server_user(void)
 	/* Who is not root has nothing to change; whether he may write shows later. */
 	if (box_config.run_as[0])
 		(void)port_drop_privileges(box_config.run_as, NULL);
+}
+
+int box_make_room_for(const char *path)
+{
+	size_t n = strlen(box_config.store);
+	int err;
+
+	if (strncmp(path, box_config.store, n) != 0 || path[n] != '/' || port_exists(box_config.store))
+		return OK;
+	err = port_mkdir(box_config.store);
+	if (err != OK && err != E_EXIST)
+		tool_complain("the directory %s can't be made (%s); make it%s%s", box_config.store, err_text(err),
+			box_config.run_as[0] ? " and give it to " : "", box_config.run_as);
+	return err == E_EXIST ? OK : err;
 }
 
 static bool take_arena(size_t len)

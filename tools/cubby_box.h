@@ -16,6 +16,10 @@ int box_read_config(void);
  * configuration says so: files that are made must be that user's. */
 void box_become_server_user(void);
 
+/* Makes the store's directory when that is where `path` is and it is missing: a
+ * user and a certificate come before the first start. Complains. */
+int box_make_room_for(const char *path);
+
 /* The users file. Complains. */
 int box_open_users(struct accounts **accounts);
 

@@ -76,6 +76,8 @@ int tool_cert_create(struct tool_args *args)
 		return TOOL_FAILED;
 	cert_names_of_box(&names, box_config.domain);
 	box_become_server_user();
+	if (box_make_room_for(box_config.tls_certificate) != OK)
+		return TOOL_FAILED;
 	err = crypto_init(port_entropy);
 	if (err == OK)
 		err = cert_create(&names, box_config.tls_certificate, box_config.tls_key, port_wall_time(), replace);

@@ -17,8 +17,10 @@ static int open_users(bool change)
 {
 	int err = box_read_config();
 
-	if (err == OK && change)
+	if (err == OK && change) {
 		box_become_server_user();
+		err = box_make_room_for(box_config.users);
+	}
 	return err == OK ? box_open_users(&accounts) : err;
 }
 

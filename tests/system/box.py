@@ -71,7 +71,7 @@ class Box:
             "cleartext-login": "loopback",
         }
         for key, value in settings.items():
-            key = key.replace("_", "-")
+            key = "users" if key == "users_file" else key.replace("_", "-")
             if value is None:
                 self.settings.pop(key, None)
             else:
@@ -186,7 +186,8 @@ class Box:
     # ---- connections ----
 
     def tls_context(self, version=None):
-        context = ssl.create_default_context(cafile=self.path("cert.pem"))
+        tls = self.settings.get("tls")
+        context = ssl.create_default_context(cafile=tls.split()[0] if tls else self.path("store/cert.pem"))
         if version:
             context.minimum_version = context.maximum_version = version
         return context

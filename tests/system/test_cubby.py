@@ -53,6 +53,14 @@ class Offline(unittest.TestCase):
         self.assertIn("cubbyd", result.err)
 
 
+class Defaults(unittest.TestCase):
+    def test_users_and_certificate_in_the_store_before_the_first_start(self):
+        with Box("defaults", users=("anna",), tls=None, users_file=None) as box, Imap(box, tls=True, login="anna") as c:
+            c.ok("NOOP")
+            self.assertTrue(os.path.exists(box.path("store/users")))
+            self.assertTrue(os.path.exists(box.path("store/cert.pem")))
+
+
 class Online(unittest.TestCase):
     def setUp(self):
         self.box = Box("online", users=("anna",)).start()
