@@ -287,14 +287,48 @@ static void print_budget(void)
 	}
 }
 
+/* Text for a cell of a Markdown table. */
+static void put_cell(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '|')
+			(void)buf_putc(out, '\\');
+		(void)buf_putc(out, (uint8_t)(*text == '\n' ? ';' : *text));
+	}
+}
+
+static void print_settings(void)
+{
+	static const char head[] = "| setting | default | what it is |\n|---|---|---|\n";
+	struct config_setting setting;
+	char line[1200];
+	struct buf out;
+
+	(void)port_stdout(head, sizeof head - 1);
+	for (size_t i = 0; config_setting(i, &setting); i++) {
+		buf_init(&out, line, sizeof line);
+		(void)buf_puts(&out, "| `");
+		(void)buf_puts(&out, setting.key);
+		(void)buf_putc(&out, ' ');
+		put_cell(&out, setting.form);
+		(void)buf_puts(&out, "` | ");
+		put_cell(&out, setting.value);
+		(void)buf_puts(&out, " | ");
+		put_cell(&out, setting.help);
+		(void)buf_puts(&out, " |\n");
+		(void)port_stdout(line, out.len);
+	}
+}
+
 static int usage(void)
 {
 	static const char text[] = "usage: cubbyd -c FILE [-d | -t | --budget]\n"
-				   "       cubbyd --version\n"
+				   "       cubbyd --settings | --version\n"
 				   "  -c FILE    the configuration\n"
 				   "  -d         detach, log to syslog\n"
 				   "  -t         only check the configuration\n"
-				   "  --budget   print the table of memory\n";
+				   "  --budget   print the table of memory\n"
+				   "  --settings print what the configuration may say\n";
 
 	(void)port_stdout(text, sizeof text - 1);
 	return 2;
@@ -307,6 +341,20 @@ static void note_domain(void *context, const char *name, bool is_ip)
 		(void)snprintf(domain, sizeof domain, "%s", name);
 }
 
+/* Settings that are understood, so that one configuration serves all versions,
+ * but that nothing acts on yet. */
+static void warn_of_settings(const char *file)
+{
+	static const char *const later[] = { "mailbox", "evict", "imap4rev2" };
+	struct config_setting setting;
+
+	for (size_t i = 0; config_setting(i, &setting); i++)
+		for (size_t k = 0; k < sizeof later / sizeof *later; k++)
+			if (config.line[i] && bytes_starts_nocase(bytes_of(setting.key), later[k]))
+				log_warning("%s:%u: %s has no effect in this version", file, (unsigned)config.line[i],
+					setting.key);
+}
+
 static int read_config(const char *file)
 {
 	char reason[200];
@@ -317,6 +365,7 @@ static int read_config(const char *file)
 		log_error("%s: %s", file, reason);
 		return 1;
 	}
+	warn_of_settings(file);
 	(void)snprintf(domain, sizeof domain, "%s", config.domain);
 	if (!domain[0])
 		(void)port_box_names(note_domain, NULL);
@@ -338,6 +387,10 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(mode, "--version") == 0) {
 		(void)port_stdout("cubbyd " CUBBY_VERSION "\n", sizeof "cubbyd " CUBBY_VERSION);
+		return 0;
+	}
+	if (strcmp(mode, "--settings") == 0) {
+		print_settings();
 		return 0;
 	}
 	if (!file || (mode[0] && strcmp(mode, "-d") != 0 && strcmp(mode, "-t") != 0 && strcmp(mode, "--budget") != 0))
