@@ -193,6 +193,40 @@ static const struct protocol *protocol_of(enum config_protocol p, void **context
 	}
 }
 
+/* The folder of a unix socket, which a system that forgets /run at boot does not
+ * have yet. One level only, and only this process's own user may enter: packages
+ * make it with a group. */
+static void make_socket_folder(const char *where)
+{
+	char folder[CONFIG_WHERE];
+	size_t n;
+
+	(void)snprintf(folder, sizeof folder, "%s", where + strlen("unix:"));
+	n = strlen(folder);
+	while (n > 0 && folder[n - 1] != '/')
+		n--;
+	if (n < 2)
+		return;
+	folder[n - 1] = 0;
+	if (port_mkdir(folder) == OK)
+		log_notice("made %s for a socket", folder);
+}
+
+static int open_listener(const struct config_listener *l, struct listener_config *lc)
+{
+	int err = loop_listen(server.loop, lc);
+
+	if (err != E_NOENT || strncmp(l->where, "unix:", 5) != 0)
+		return err;
+	/* Without the group the socket is its owner's alone. */
+	lc->group = NULL;
+	err = loop_listen(server.loop, lc);
+	if (err != E_NOENT)
+		return err;
+	make_socket_folder(l->where);
+	return loop_listen(server.loop, lc);
+}
+
 static int start_listeners(void)
 {
 	for (size_t i = 0; i < config.listen_n; i++) {
@@ -216,12 +250,7 @@ static int start_listeners(void)
 				config_protocol_name(l->protocol), l->where);
 			return E_STATE;
 		}
-		err = loop_listen(server.loop, &lc);
-		if (err == E_NOENT && strncmp(l->where, "unix:", 5) == 0) {
-			/* Without the group the socket is its owner's alone. */
-			lc.group = NULL;
-			err = loop_listen(server.loop, &lc);
-		}
+		err = open_listener(l, &lc);
 		if (err != OK && l->optional) {
 			log_warning("listen %s %s: %s", config_protocol_name(l->protocol), l->where, err_text(err));
 			continue;
