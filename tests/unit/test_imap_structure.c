@@ -278,6 +278,43 @@ T_TEST(any_room_gives_the_same_answer)
 	}
 }
 
+/* Flash is not believed: what still opens must come out as valid syntax. */
+T_TEST(damaged_summaries_give_valid_syntax)
+{
+	static uint8_t good[LIMIT_SUMMARY];
+	unsigned opened = 0;
+	uint32_t seed = 11;
+
+	for (size_t i = 0; i < n_names; i++) {
+		size_t len, good_len;
+		uint8_t *data = messages_read(names[i], &len);
+		struct summary s;
+
+		open_message(&s, data, len);
+		good_len = s.len;
+		memcpy(good, summary_space, good_len);
+		for (int round = 0; round < 60; round++) {
+			memcpy(summary_space, good, good_len);
+			for (int k = 0; k < 1 + round % 4; k++) {
+				seed = seed * 1664525 + 1013904223;
+				summary_space[(seed >> 8) % good_len] = (uint8_t)seed;
+			}
+			if (summary_open(&s, bytes_make(summary_space, good_len)) != OK)
+				continue;
+			opened++;
+			for (int item = STRUCTURE_ENVELOPE; item <= STRUCTURE_BODYSTRUCTURE; item++) {
+				size_t n = render(&s, (enum structure_item)item, OUT_MAX / 4);
+				FILE *f = fopen("/dev/null", "w");
+
+				T_OK(messages_canonical(out_space, n, f));
+				fclose(f);
+			}
+		}
+		free(data);
+	}
+	T_OK(opened > 1000);
+}
+
 int main(int argc, char **argv)
 {
 	t_filter = argc > 1 ? argv[1] : NULL;
@@ -285,6 +322,7 @@ int main(int argc, char **argv)
 	T_RUN(answers_as_dovecot_does)
 	T_RUN(sections_as_dovecot_has_them)
 	T_RUN(any_room_gives_the_same_answer)
+	T_RUN(damaged_summaries_give_valid_syntax)
 	printf("%d passed, %d failed\n", t_passed, t_failed);
 	return t_failed != 0;
 }
