@@ -56,16 +56,16 @@ static void part_begin(struct summary_parser *p, uint32_t at, uint32_t lines, ui
 
 	memset(r, 0, PART_END);
 	r[PART_FLAGS] = flags;
-	put32(r + PART_HEADER, at);
-	put32(r + PART_HEADER_LINES, lines); /* where it starts, until it ends */
+	put_le32(r + PART_HEADER, at);
+	put_le32(r + PART_HEADER_LINES, lines); /* where it starts, until it ends */
 	if (p->depth) {
 		struct summary_level *parent = top(p);
 
-		put16(r + PART_PARENT, parent->part);
+		put_le16(r + PART_PARENT, parent->part);
 		if (parent->last_child)
-			put16(p->out + parent->last_child + PART_NEXT, p->len);
+			put_le16(p->out + parent->last_child + PART_NEXT, (uint16_t)p->len);
 		else
-			put16(p->out + parent->part + PART_CHILD, p->len);
+			put_le16(p->out + parent->part + PART_CHILD, (uint16_t)p->len);
 		parent->last_child = (uint16_t)p->len;
 	}
 	p->level[p->depth++] = (struct summary_level){ .part = (uint16_t)p->len };
@@ -101,9 +101,9 @@ static void header_end(struct summary_parser *p, uint32_t at, uint32_t lines)
 	enum summary_kind kind;
 
 	summary_header_end(p);
-	put32(r + PART_HEADER_LEN, at - get32(r + PART_HEADER));
-	put32(r + PART_HEADER_LINES, lines - get32(r + PART_HEADER_LINES));
-	put32(r + PART_BODY_LINES, lines);
+	put_le32(r + PART_HEADER_LEN, at - le32(r + PART_HEADER));
+	put_le32(r + PART_HEADER_LINES, lines - le32(r + PART_HEADER_LINES));
+	put_le32(r + PART_BODY_LINES, lines);
 	p->in_header = false;
 	p->state = LINE_START;
 
@@ -133,8 +133,8 @@ static void close_parts(struct summary_parser *p, unsigned depth, uint32_t end, 
 	for (; p->depth > depth; p->depth--) {
 		uint8_t *r = record(p, p->depth - 1u);
 
-		put32(r + PART_BODY_LEN, end - get32(r + PART_HEADER) - get32(r + PART_HEADER_LEN));
-		put32(r + PART_BODY_LINES, lines - get32(r + PART_BODY_LINES));
+		put_le32(r + PART_BODY_LEN, end - le32(r + PART_HEADER) - le32(r + PART_HEADER_LEN));
+		put_le32(r + PART_BODY_LINES, lines - le32(r + PART_BODY_LINES));
 	}
 	p->splits = false;
 	for (unsigned i = 0; i < p->depth; i++)
@@ -171,12 +171,12 @@ static void shorten_header(struct summary_parser *p, unsigned level, uint32_t en
 {
 	uint8_t *r = record(p, level);
 
-	put32(r + PART_HEADER_LEN, end - get32(r + PART_HEADER));
-	put32(r + PART_HEADER_LINES, get32(r + PART_HEADER_LINES) - 1);
-	put32(r + PART_BODY_LINES, lines);
+	put_le32(r + PART_HEADER_LEN, end - le32(r + PART_HEADER));
+	put_le32(r + PART_HEADER_LINES, le32(r + PART_HEADER_LINES) - 1);
+	put_le32(r + PART_BODY_LINES, lines);
 	if (level + 1u < p->depth) { /* the message inside has not begun */
-		put32(record(p, level + 1) + PART_HEADER, end);
-		put32(record(p, level + 1) + PART_HEADER_LINES, lines);
+		put_le32(record(p, level + 1) + PART_HEADER, end);
+		put_le32(record(p, level + 1) + PART_HEADER_LINES, lines);
 	}
 }
 
@@ -186,7 +186,7 @@ static void at_boundary(struct summary_parser *p, unsigned level, bool closes)
 {
 	const uint8_t *r = record(p, p->depth - 1u);
 	unsigned inner = p->depth - 1u - ((r[PART_FLAGS] & PART_IS_MESSAGE) && p->in_header);
-	uint32_t start = get32(r + PART_HEADER) + (p->in_header ? 0 : get32(r + PART_HEADER_LEN));
+	uint32_t start = le32(r + PART_HEADER) + (p->in_header ? 0 : le32(r + PART_HEADER_LEN));
 	uint32_t end = p->line_start, lines = p->lines;
 
 	if (end > start && p->eol) {
@@ -466,16 +466,15 @@ static void put_sent(struct summary_parser *p)
 {
 	struct bytes value;
 	size_t at = HEAD_END + PART_END;
-	size_t end = at + get16(p->out + HEAD_END + PART_VALUES);
+	size_t end = at + le16(p->out + HEAD_END + PART_VALUES);
 	uint8_t tag;
 	struct date d;
 
 	while (value_next(p->out, &at, end, &tag, &value)) {
 		if (tag == SUMMARY_DATE && date_parse(value, &d) == OK) {
 			p->flags |= SUMMARY_HAS_DATE;
-			put32(p->out + HEAD_SENT, (uint32_t)(uint64_t)d.seconds);
-			put32(p->out + HEAD_SENT + 4, (uint32_t)((uint64_t)d.seconds >> 32));
-			put16(p->out + HEAD_ZONE, (uint32_t)d.zone);
+			put_le64(p->out + HEAD_SENT, (uint64_t)d.seconds);
+			put_le16(p->out + HEAD_ZONE, (uint16_t)d.zone);
 		}
 	}
 }
@@ -495,9 +494,9 @@ struct bytes summary_end(struct summary_parser *p)
 	put_sent(p);
 	p->out[HEAD_VERSION] = SUMMARY_VERSION;
 	p->out[HEAD_FLAGS] = p->flags;
-	put16(p->out + HEAD_LEN, p->len);
-	put32(p->out + HEAD_SIZE, p->pos);
-	put32(p->out + HEAD_LINES, p->lines);
-	put16(p->out + HEAD_PARTS, p->parts);
+	put_le16(p->out + HEAD_LEN, (uint16_t)p->len);
+	put_le32(p->out + HEAD_SIZE, p->pos);
+	put_le32(p->out + HEAD_LINES, p->lines);
+	put_le16(p->out + HEAD_PARTS, p->parts);
 	return bytes_make(p->out, p->len);
 }

@@ -7,6 +7,7 @@
 #ifndef MAIL_SUMMARY_FORMAT_H
 #define MAIL_SUMMARY_FORMAT_H
 
+#include "base/le.h"
 #include "mail/summary.h"
 
 enum {
@@ -43,28 +44,6 @@ enum {
 	TAG_DISPOSITION_PARAM = 33
 };
 
-static inline uint32_t get16(const uint8_t *p)
-{
-	return (uint32_t)(p[0] | p[1] << 8);
-}
-
-static inline uint32_t get32(const uint8_t *p)
-{
-	return get16(p) | get16(p + 2) << 16;
-}
-
-static inline void put16(uint8_t *p, uint32_t n)
-{
-	p[0] = (uint8_t)n;
-	p[1] = (uint8_t)(n >> 8);
-}
-
-static inline void put32(uint8_t *p, uint32_t n)
-{
-	put16(p, n);
-	put16(p + 2, n >> 16);
-}
-
 /* Cuts the next value off the values in data[*at..end): false at the end, or
  * when what stands there does not fit. */
 static inline bool value_next(const uint8_t *data, size_t *at, size_t end, uint8_t *tag, struct bytes *value)
@@ -73,7 +52,7 @@ static inline bool value_next(const uint8_t *data, size_t *at, size_t end, uint8
 
 	if (end - *at < VALUE_HEAD)
 		return false;
-	len = get16(data + *at + 1);
+	len = le16(data + *at + 1);
 	if (len > end - *at - VALUE_HEAD)
 		return false;
 	*tag = data[*at];

@@ -56,7 +56,7 @@ static uint32_t top(const struct summary_parser *p)
  * may have children behind it already. */
 static size_t top_end(const struct summary_parser *p)
 {
-	return p->in_header ? p->len : top(p) + PART_END + get16(p->out + top(p) + PART_VALUES);
+	return p->in_header ? p->len : top(p) + PART_END + le16(p->out + top(p) + PART_VALUES);
 }
 
 static uint32_t room(const struct summary_parser *p)
@@ -215,7 +215,7 @@ static void join(struct summary_parser *p, struct bytes old)
 	}
 	add[0] = ',';
 	add[1] = ' ';
-	put16(p->out + (old.data - p->out) - 2, (uint32_t)len);
+	put_le16(p->out + (old.data - p->out) - 2, (uint16_t)len);
 	reverse(start, add);
 	reverse(add, end);
 	reverse(start, end);
@@ -241,7 +241,7 @@ static void raw_end(struct summary_parser *p)
 	}
 	while (p->len > p->value && text_is(p->out[p->len - 1], TEXT_SPACE))
 		p->len--;
-	put16(p->out + p->value - 2, p->len - p->value);
+	put_le16(p->out + p->value - 2, (uint16_t)(p->len - p->value));
 	if (p->seen >> p->field & 1) {
 		struct bytes old = summary_top_value(p, p->field);
 
@@ -261,7 +261,7 @@ static void put_value(struct summary_parser *p, uint8_t tag, struct bytes value)
 		return;
 	}
 	p->out[p->len] = tag;
-	put16(p->out + p->len + 1, (uint32_t)value.len);
+	put_le16(p->out + p->len + 1, (uint16_t)value.len);
 	memcpy(p->out + p->len + VALUE_HEAD, value.data, value.len);
 	p->len += VALUE_HEAD + (uint32_t)value.len;
 }
@@ -287,7 +287,7 @@ static void put_params(struct summary_parser *p, struct mime_value *m, uint8_t t
 			continue;
 		}
 		p->out[start] = tag;
-		put16(p->out + start + 1, (uint32_t)out.len + 1);
+		put_le16(p->out + start + 1, (uint16_t)(out.len + 1));
 		p->out[start + VALUE_HEAD] = (uint8_t)name_len;
 		p->len += VALUE_HEAD + 1 + (uint32_t)out.len;
 	}
@@ -356,5 +356,5 @@ void summary_header_end(struct summary_parser *p)
 		}
 		p->len = (uint32_t)to;
 	}
-	put16(p->out + top(p) + PART_VALUES, p->len - top(p) - PART_END);
+	put_le16(p->out + top(p) + PART_VALUES, (uint16_t)(p->len - top(p) - PART_END));
 }

@@ -18,21 +18,21 @@ static const uint8_t *record(const struct summary *s, uint32_t ref)
  * the next sibling of the nearest part around it that has one; 0 at the end. */
 static uint32_t behind(const struct summary *s, uint32_t ref)
 {
-	if (get16(record(s, ref) + PART_CHILD))
-		return get16(record(s, ref) + PART_CHILD);
-	while (ref && get16(record(s, ref) + PART_NEXT) == 0)
-		ref = get16(record(s, ref) + PART_PARENT);
-	return ref ? get16(record(s, ref) + PART_NEXT) : 0;
+	if (le16(record(s, ref) + PART_CHILD))
+		return le16(record(s, ref) + PART_CHILD);
+	while (ref && le16(record(s, ref) + PART_NEXT) == 0)
+		ref = le16(record(s, ref) + PART_PARENT);
+	return ref ? le16(record(s, ref) + PART_NEXT) : 0;
 }
 
 /* The part around that of `ref`, when `next` is what behind() said. */
 static uint32_t parent_of_behind(const struct summary *s, uint32_t ref)
 {
-	if (get16(record(s, ref) + PART_CHILD))
+	if (le16(record(s, ref) + PART_CHILD))
 		return ref;
-	while (get16(record(s, ref) + PART_NEXT) == 0)
-		ref = get16(record(s, ref) + PART_PARENT);
-	return get16(record(s, ref) + PART_PARENT);
+	while (le16(record(s, ref) + PART_NEXT) == 0)
+		ref = le16(record(s, ref) + PART_PARENT);
+	return le16(record(s, ref) + PART_PARENT);
 }
 
 /* One record by itself and against the part around it. */
@@ -41,19 +41,19 @@ static bool record_fits(const struct summary *s, uint32_t at, uint32_t parent)
 	const uint8_t *r = record(s, at);
 	uint64_t end;
 
-	if (s->len - at < PART_END || s->len - at - PART_END < get16(r + PART_VALUES))
+	if (s->len - at < PART_END || s->len - at - PART_END < le16(r + PART_VALUES))
 		return false;
-	end = (uint64_t)get32(r + PART_HEADER) + get32(r + PART_HEADER_LEN) + get32(r + PART_BODY_LEN);
-	if (r[PART_KIND] > SUMMARY_MESSAGE || end > s->size || get16(r + PART_PARENT) != parent)
+	end = (uint64_t)le32(r + PART_HEADER) + le32(r + PART_HEADER_LEN) + le32(r + PART_BODY_LEN);
+	if (r[PART_KIND] > SUMMARY_MESSAGE || end > s->size || le16(r + PART_PARENT) != parent)
 		return false;
-	if ((r[PART_KIND] == SUMMARY_LEAF || r[PART_KIND] == SUMMARY_TEXT) && get16(r + PART_CHILD))
+	if ((r[PART_KIND] == SUMMARY_LEAF || r[PART_KIND] == SUMMARY_TEXT) && le16(r + PART_CHILD))
 		return false;
-	if (r[PART_KIND] == SUMMARY_MESSAGE && get16(r + PART_CHILD) == 0)
+	if (r[PART_KIND] == SUMMARY_MESSAGE && le16(r + PART_CHILD) == 0)
 		return false;
 	if (parent == 0)
-		return (r[PART_FLAGS] & PART_IS_MESSAGE) && get16(r + PART_NEXT) == 0;
+		return (r[PART_FLAGS] & PART_IS_MESSAGE) && le16(r + PART_NEXT) == 0;
 	if (record(s, parent)[PART_KIND] == SUMMARY_MESSAGE)
-		return (r[PART_FLAGS] & PART_IS_MESSAGE) && get16(r + PART_NEXT) == 0;
+		return (r[PART_FLAGS] & PART_IS_MESSAGE) && le16(r + PART_NEXT) == 0;
 	return (r[PART_FLAGS] & PART_IS_MESSAGE) == 0;
 }
 
@@ -66,7 +66,7 @@ static bool records_fit(const struct summary *s)
 
 		if (!record_fits(s, at, parent))
 			return false;
-		end = at + PART_END + get16(record(s, at) + PART_VALUES);
+		end = at + PART_END + le16(record(s, at) + PART_VALUES);
 		if (behind(s, at) == 0)
 			return i + 1u == s->parts && end == s->len;
 		if (behind(s, at) != end)
@@ -83,15 +83,15 @@ int summary_open(struct summary *s, struct bytes data)
 		return E_DAMAGED;
 	if (data.data[HEAD_VERSION] != SUMMARY_VERSION)
 		return E_NOTSUP;
-	if (data.len < HEAD_END + PART_END || data.len > LIMIT_SUMMARY || get16(data.data + HEAD_LEN) != data.len)
+	if (data.len < HEAD_END + PART_END || data.len > LIMIT_SUMMARY || le16(data.data + HEAD_LEN) != data.len)
 		return E_DAMAGED;
 	s->data = data.data;
 	s->len = (uint32_t)data.len;
-	s->size = get32(data.data + HEAD_SIZE);
-	s->lines = get32(data.data + HEAD_LINES);
-	s->sent = (int64_t)(get32(data.data + HEAD_SENT) | (uint64_t)get32(data.data + HEAD_SENT + 4) << 32);
-	s->zone = (int16_t)get16(data.data + HEAD_ZONE);
-	s->parts = (uint16_t)get16(data.data + HEAD_PARTS);
+	s->size = le32(data.data + HEAD_SIZE);
+	s->lines = le32(data.data + HEAD_LINES);
+	s->sent = (int64_t)le64(data.data + HEAD_SENT);
+	s->zone = (int16_t)le16(data.data + HEAD_ZONE);
+	s->parts = le16(data.data + HEAD_PARTS);
 	s->flags = data.data[HEAD_FLAGS];
 	if (s->size > LIMIT_MESSAGE || !records_fit(s))
 		return E_DAMAGED;
@@ -110,19 +110,19 @@ void summary_part(const struct summary *s, summary_ref ref, struct summary_part 
 
 	assert(ref >= HEAD_END && ref <= s->len - PART_END);
 	part->ref = ref;
-	part->parent = (summary_ref)get16(r + PART_PARENT);
-	part->child = (summary_ref)get16(r + PART_CHILD);
-	part->next = (summary_ref)get16(r + PART_NEXT);
+	part->parent = le16(r + PART_PARENT);
+	part->child = le16(r + PART_CHILD);
+	part->next = le16(r + PART_NEXT);
 	part->kind = (enum summary_kind)r[PART_KIND];
 	part->message = (r[PART_FLAGS] & PART_IS_MESSAGE) != 0;
 	part->digest = (r[PART_FLAGS] & PART_IS_DIGEST_CHILD) != 0;
-	part->header_offset = get32(r + PART_HEADER);
-	part->header_len = get32(r + PART_HEADER_LEN);
-	part->header_lines = get32(r + PART_HEADER_LINES);
+	part->header_offset = le32(r + PART_HEADER);
+	part->header_len = le32(r + PART_HEADER_LEN);
+	part->header_lines = le32(r + PART_HEADER_LINES);
 	part->body_offset = part->header_offset + part->header_len;
-	part->body_len = get32(r + PART_BODY_LEN);
-	part->body_lines = get32(r + PART_BODY_LINES);
-	part->fields = bytes_make(r + PART_END, get16(r + PART_VALUES));
+	part->body_len = le32(r + PART_BODY_LEN);
+	part->body_lines = le32(r + PART_BODY_LINES);
+	part->fields = bytes_make(r + PART_END, le16(r + PART_VALUES));
 }
 
 void summary_values(const struct summary_part *part, struct bytes values[SUMMARY_FIELDS])
