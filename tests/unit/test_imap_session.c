@@ -816,6 +816,94 @@ T_TEST(crowded)
 	box_nothing_left();
 }
 
+/* ---- damage ---- */
+
+struct needle {
+	const char *text;
+	char path[64];
+	uint64_t offset;
+	bool found;
+};
+
+static bool look_into(void *context, const char *name)
+{
+	static char data[1 << 22];
+	struct needle *n = context;
+	size_t len = strlen(n->text);
+	port_file f;
+	int64_t got;
+
+	if (n->found || !(strstr(name, ".seg") || strstr(name, ".msg")))
+		return true;
+	(void)snprintf(n->path, sizeof n->path, "/store/%s", name);
+	f = port_open(n->path, PORT_READ);
+	got = port_read(f, 0, data, sizeof data);
+	port_close(f);
+	for (int64_t i = 0; i + (int64_t)len <= got && !n->found; i++) {
+		n->offset = (uint64_t)i;
+		n->found = memcmp(data + i, n->text, len) == 0;
+	}
+	return !n->found;
+}
+
+/* A bit of that text rots on flash. */
+static void damage(const char *text)
+{
+	struct needle n = { .text = text };
+
+	T_OK(port_list("/store", look_into, &n) >= 0);
+	T_OK(n.found);
+	T_OK(sim_flip_bit(n.path, n.offset, 0));
+}
+
+T_TEST(damaged_body)
+{
+	sim_client c;
+
+	begin();
+	c = box_select("anna", "INBOX");
+	box_append(c, "INBOX", "()", MESSAGE);
+	box_append(c, "INBOX", "()", "Subject: two\r\n\r\nanother body\r\n");
+	damage("another body");
+	say_bytes(c, "a0 NOOP\r\n", 9);
+	TALK(c, "a1 FETCH 1:2 (UID BODY.PEEK[TEXT])\r\n",
+		"* 1 FETCH (UID 1 BODY[TEXT] {11}\r\nHello Joe\r\n)\r\n* 2 FETCH (UID 2 BODY[TEXT] NIL)\r\n"
+		"a1 NO [SERVERBUG] Message UID 2 ~\r\n");
+	TALK(c, "a2 FETCH 2 (ENVELOPE RFC822.SIZE)\r\n",
+		"* 2 FETCH (ENVELOPE (NIL \"two\" NIL NIL NIL NIL NIL NIL NIL NIL) RFC822.SIZE ~)\r\na2 OK ~\r\n");
+	TALK(c, "a3 FETCH 2 BODY.PEEK[HEADER.FIELDS (Subject)]\r\n",
+		"* 2 FETCH (BODY[HEADER.FIELDS (Subject)] NIL)\r\na3 NO ~ UID 2 ~\r\n");
+	TALK(c, "a4 COPY 2 Trash\r\n", "a4 OK ~\r\n");
+	end(c);
+	box_nothing_left();
+}
+
+/* Damage that shows only when the literal is under way: nothing wrong is ever
+ * given as if it were right. */
+T_TEST(damaged_large_body)
+{
+	static char message[600000];
+	sim_client c;
+
+	begin();
+	memset(message, 'x', sizeof message - 1);
+	memcpy(message, "Subject: large\r\n\r\n", 18);
+	memcpy(message + 500000, "here it rots", 12);
+	c = box_select("anna", "INBOX");
+	box_append(c, "INBOX", "()", message);
+	say_bytes(c, "a0 NOOP\r\n", 9);
+	TALK(c, "a1 FETCH 1 BODY.PEEK[]<500000.12>\r\n",
+		"* 1 FETCH (BODY[]<500000> {12}\r\nhere it rots)\r\na1 OK ~\r\n");
+	damage("here it rots");
+	say_bytes(c, "a2 FETCH 1 BODY.PEEK[]\r\n", 24);
+	T_OK(sim_client_closed(c) || strstr(heard, "a2 NO "));
+	T_OK(!strstr(heard, "a2 OK"));
+	c = box_select("anna", "INBOX");
+	TALK(c, "a3 FETCH 1 BODY.PEEK[]\r\n", "* 1 FETCH (BODY[] NIL)\r\na3 NO ~ UID 1 ~\r\n");
+	end(c);
+	box_nothing_left();
+}
+
 /* Rule 1 of the store, seen from here: what was answered is there afterwards. */
 T_TEST(after_a_cut)
 {
@@ -837,6 +925,7 @@ T_TEST(after_a_cut)
 T_MAIN(T_RUN(sizes) T_RUN(greeting_and_states) T_RUN(no_password_in_clear) T_RUN(sasl) T_RUN(limits_before_login) T_RUN(
 	too_slow) T_RUN(first_mailboxes) T_RUN(names) T_RUN(list_extended) T_RUN(select_answers) T_RUN(sections)
 		T_RUN(fetch_grammar) T_RUN(nul_is_hidden) T_RUN(any_pieces) T_RUN(store) T_RUN(many_long_keywords)
-			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages) T_RUN(
-				expunges_are_held_back) T_RUN(append) T_RUN(append_beyond_what_is_taken) T_RUN(search)
-				T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input) T_RUN(crowded) T_RUN(after_a_cut))
+			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages)
+				T_RUN(expunges_are_held_back) T_RUN(append) T_RUN(append_beyond_what_is_taken)
+					T_RUN(search) T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input) T_RUN(crowded)
+						T_RUN(damaged_body) T_RUN(damaged_large_body) T_RUN(after_a_cut))
