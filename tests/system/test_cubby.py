@@ -2,11 +2,12 @@
 
 import mailbox
 import os
+import pty
 import stat
 import time
 import unittest
 
-from box import PASSWORD, Box
+from box import PASSWORD, Box, tool_binary
 from sample import many, message
 from wire import Imap
 
@@ -235,6 +236,55 @@ class Online(unittest.TestCase):
         self.assertEqual(self.box.cubby("config", "get", "domain", check=True).out.strip(), "box.home.arpa")
         self.assertNotEqual(self.box.cubby("config", "get", "nonsense").returncode, 0)
         self.assertNotEqual(self.box.cubby("config", "set", "memory", "many").returncode, 0)
+
+
+class Terminal(unittest.TestCase):
+    """The tool with somebody in front of it."""
+
+    def run_in_terminal(self, box, answers, *args):
+        """Runs cubby on a terminal; answers: (what to wait for, what to type). What it showed, and its
+        exit code."""
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execv(tool_binary(), [tool_binary(), "-c", box.path("conf"), *args])
+        shown = b""
+        answers = list(answers)
+        while True:
+            if answers and answers[0][0] in shown[-100:]:
+                time.sleep(0.05)  # the prompt stands before the echo is off
+                os.write(master, answers.pop(0)[1])
+            try:
+                data = os.read(master, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            shown += data
+        os.close(master)
+        return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def test_password_is_asked_twice_and_not_shown(self):
+        with Box("terminal", users=()) as box:
+            shown, code = self.run_in_terminal(box, [(b"Password: ", b"first word\n"), (b"Again: ", b"first word\n")],
+                                               "user", "add", "anna")
+            self.assertEqual(code, 0, shown)
+            self.assertNotIn(b"first", shown)
+            with Imap(box, login="anna", password="first word") as c:
+                c.ok("NOOP")
+            shown, code = self.run_in_terminal(box, [(b"Password: ", b"one word\n"), (b"Again: ", b"other word\n")],
+                                               "user", "passwd", "anna")
+            self.assertEqual(code, 1, shown)
+            with Imap(box, login="anna", password="first word") as c:
+                c.ok("NOOP")
+
+    def test_import_shows_its_progress(self):
+        with Box("progress", users=("anna",)) as box:
+            maildir = mailbox.Maildir(box.path("Maildir"))
+            for m in many(300):
+                maildir.add(mailbox.MaildirMessage(m))
+            shown, code = self.run_in_terminal(box, [], "import", "anna", box.path("Maildir"))
+            self.assertEqual(code, 0, shown)
+            self.assertRegex(shown, rb"\r\[#{40}\] 100%  300 of 300 messages")
 
 
 class ImportRoom(unittest.TestCase):

@@ -41,8 +41,8 @@ T_TEST(a_session_in_any_pieces)
 		box_start(i + 1, chunks[i]);
 		c = greeted();
 		T_SAY(c,
-			"MAIL FROM:<joe@a.example>\r\nRCPT TO:<anna@x>\r\nRCPT TO:<nobody@x>\r\nRCPT TO:<bert+lists/cubby>\r\n"
-			"rcpt to:<anna+lists/cubby@x>\r\nDATA\r\n",
+			"MAIL FROM:<joe@a.example>\r\nRCPT TO:<anna@x>\r\nRCPT TO:<nobody@x>\r\n"
+			"RCPT TO:<bert+lists/cubby>\r\nrcpt to:<anna+lists/cubby@x>\r\nDATA\r\n",
 			SENDER_TAKEN RECIPIENT_TAKEN NO_USER RECIPIENT_TAKEN RECIPIENT_TAKEN GO_ON);
 		T_SAY(c, "Subject: x\r\n\r\n..one\n.\ntwo\r\n.\r\nNOOP\r\nQUIT\r\nNOOP\r\n",
 			KEPT KEPT KEPT "250 2.0.0 Fine\r\n221 2.0.0 Bye\r\n");
