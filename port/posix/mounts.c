@@ -195,5 +195,6 @@ bool port_fs_missing(const char *path, char out[PORT_PATH_MAX])
 		(void)snprintf(whole, sizeof whole, "%s/%s", here, path);
 		path = whole;
 	}
-	return posix_mount_missing("/etc/fstab", false, path, out) || posix_mount_missing("/etc/config/fstab", true, path, out);
+	return posix_mount_missing("/etc/fstab", false, path, out) ||
+		posix_mount_missing("/etc/config/fstab", true, path, out);
 }

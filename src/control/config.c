@@ -58,7 +58,8 @@ const struct config_key config_keys[] = {
 	{ "scram-iterations", CONFIG_NUMBER, AT(scram_iterations), ACCOUNT_ITERATIONS_LEAST, ACCOUNT_ITERATIONS_MOST,
 		"10000", "N", "work of checking a password, for those set from now on" },
 	{ "mailbox", CONFIG_MAILBOX, AT(mailbox), 0, CONFIG_MAILBOX_RULES, "", "NAME age TIME|count N|bytes SIZE|keep",
-		"a bound of that mailbox of every user: what is over it may go, oldest first; keep: nothing of it ever may" },
+		"a bound of that mailbox of every user: what is over it may go, oldest first; keep: nothing of it "
+		"ever may" },
 	{ "evict", CONFIG_SWITCH, AT(evict), 0, 0, "on", "on|off", "let old mail go when the storage is used up" },
 	{ "evict high", CONFIG_NUMBER, AT(evict_high), 10, 99, "90", "PERCENT", "where letting mail go begins" },
 	{ "evict low", CONFIG_NUMBER, AT(evict_low), 5, 98, "75", "PERCENT", "where it ends" },

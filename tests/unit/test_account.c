@@ -317,8 +317,10 @@ T_TEST(bad_lines)
 {
 	static const char *const bad[] = {
 		"carl", "carl:5", "carl:5:-:4096:" SALT, "carl:0:-:4096:" PENCIL, "carl:x:-:4096:" PENCIL,
-		"carl:5:root:4096:" PENCIL, "carl:5::4096:" PENCIL, "carl:5:-:4095:" PENCIL, "carl:5:-:99999999:" PENCIL,
-		"carl:5:-:4096:" PENCIL "x", "carl:5:-:4096:" PENCIL ":x", "carl:5:-:4096:AAAA:" PENCIL, ":5:-:4096:" PENCIL,
+		"carl:5:root:4096:" PENCIL, "carl:5::4096:" PENCIL, "carl:5:-:4095:" PENCIL,
+		"carl:5:-:99999999:" PENCIL,
+		"carl:5:-:4096:" PENCIL "x", "carl:5:-:4096:" PENCIL ":x", "carl:5:-:4096:AAAA:" PENCIL,
+		":5:-:4096:" PENCIL,
 		"c/d:5:-:4096:" PENCIL, "carl:4294967295:-:4096:" PENCIL, "carl:4:-:4096:" PENCIL,
 	};
 	char text[2048];

@@ -70,9 +70,9 @@ static void five_messages(void)
 		 "Subject: =?iso-8859-1?Q?Gr=FC=DFe_aus?= =?iso-8859-1?Q?_K=F6ln?=\r\n"
 		 "Date: Sat, 18 Jul 1998 00:30:00 +0200\r\nContent-Type: text/plain; charset=utf-8\r\n"
 		 "Content-Transfer-Encoding: base64\r\n\r\nTWl0IGZyZXVuZGxpY2hlbiBHcsO8w59lbg==\r\n");
-	add_text(
-		"From: c@example.net\r\nBcc: hidden@example.net\r\nX-Mark: second\r\n  line here\r\nX-Mark: third\r\n\r\n"
-		"Subject: Lunch in the body\r\n");
+	add_text("From: c@example.net\r\nBcc: hidden@example.net\r\nX-Mark: second\r\n  line here\r\n"
+		 "X-Mark: third\r\n\r\n"
+		 "Subject: Lunch in the body\r\n");
 	add_text("From: d@example.net\r\nSubject:\r\n\r\n");
 	add_text("\r\nno header\r\n");
 	T_EQ(view_open(views, &view, 1, false, NULL), OK);
