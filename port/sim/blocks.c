@@ -7,10 +7,7 @@
 
 #define NO_INDEX UINT64_MAX
 
-/* Blocks that were overwritten or freed, to be found again as garbage. */
-#define STALE_BLOCKS 64
-static struct block *stale[STALE_BLOCKS];
-static unsigned stale_count;
+static struct stale stale;
 
 static void block_unref(struct block *b)
 {
@@ -20,32 +17,52 @@ static void block_unref(struct block *b)
 
 static void stale_keep(struct block *b)
 {
-	unsigned at = stale_count++ % STALE_BLOCKS;
+	unsigned at = stale.count++ % STALE_BLOCKS;
 
-	block_unref(stale[at]);
-	stale[at] = b;
+	block_unref(stale.block[at]);
+	stale.block[at] = b;
 	b->refs++;
+}
+
+void stale_free(struct stale *s)
+{
+	for (unsigned i = 0; i < STALE_BLOCKS; i++)
+		block_unref(s->block[i]);
+	memset(s, 0, sizeof *s);
 }
 
 void stale_reset(void)
 {
-	for (unsigned i = 0; i < STALE_BLOCKS; i++) {
-		block_unref(stale[i]);
-		stale[i] = NULL;
-	}
-	stale_count = 0;
+	stale_free(&stale);
+}
+
+void stale_save(struct stale *to)
+{
+	*to = stale;
+	for (unsigned i = 0; i < STALE_BLOCKS; i++)
+		if (to->block[i])
+			to->block[i]->refs++;
+}
+
+void stale_load(const struct stale *from)
+{
+	stale_free(&stale);
+	stale = *from;
+	for (unsigned i = 0; i < STALE_BLOCKS; i++)
+		if (stale.block[i])
+			stale.block[i]->refs++;
 }
 
 void stale_fill(uint64_t offset, uint8_t *data, size_t len)
 {
-	unsigned have = stale_count < STALE_BLOCKS ? stale_count : STALE_BLOCKS;
+	unsigned have = stale.count < STALE_BLOCKS ? stale.count : STALE_BLOCKS;
 
 	if (have == 0) {
 		memset(data, 0, len);
 		return;
 	}
 	while (len > 0) {
-		const struct block *b = stale[chance(CHANCE_DISK, have)];
+		const struct block *b = stale.block[chance(CHANCE_DISK, have)];
 		size_t in = (size_t)(offset % BLOCK), part = BLOCK - in < len ? BLOCK - in : len;
 
 		memcpy(data, b->data + in, part);

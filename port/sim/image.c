@@ -6,6 +6,7 @@
 
 struct sim_image {
 	struct disk disk;
+	struct stale stale;
 };
 
 static void copy_changes(struct node *to, const struct node *from)
@@ -81,6 +82,7 @@ struct sim_image *sim_image_save(void)
 
 	copy_disk(&image->disk, &disk);
 	disk.used = used;
+	stale_save(&image->stale);
 	return image;
 }
 
@@ -90,12 +92,15 @@ void sim_image_load(const struct sim_image *image)
 	disk_free(&disk);
 	copy_disk(&disk, &image->disk);
 	disk_count();
+	stale_load(&image->stale);
 }
 
 void sim_image_free(struct sim_image *image)
 {
-	if (image)
+	if (image) {
 		disk_free(&image->disk);
+		stale_free(&image->stale);
+	}
 	free(image);
 }
 

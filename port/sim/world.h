@@ -58,10 +58,20 @@ void blocks_same(struct blocks *b, enum side to);
 uint64_t blocks_needed(const struct blocks *b, uint64_t offset, size_t len);
 /* Marks the blocks of a range as covered by a sync: how many were not yet. */
 uint64_t blocks_mark(struct blocks *b, uint64_t offset, uint64_t len, uint64_t sync);
+/* Blocks that were overwritten or freed, to be found again as garbage. They go
+ * with an image: what was written after it never was. */
+#define STALE_BLOCKS 64
+struct stale {
+	struct block *block[STALE_BLOCKS];
+	unsigned count;
+};
 /* Bytes that were in the same place of some block before: what a disk shows
  * where a write did not come. */
 void stale_fill(uint64_t offset, uint8_t *data, size_t len);
 void stale_reset(void);
+void stale_free(struct stale *s);
+void stale_save(struct stale *to);
+void stale_load(const struct stale *from);
 
 /* ---- disk.c: files, names, what is not synced ---- */
 
