@@ -139,8 +139,8 @@ int super_read(struct store *st, unsigned which, struct super *out, bool adopt)
 	return adopt ? adopt_slots(st, p) : OK;
 }
 
-/* Writes a superblock whole and durably. Its file exists since the format, so
- * that no name changes here. */
+/* Writes a superblock whole and durably. The name of a new one is durable too
+ * before the other one may be overwritten. */
 static int write_super(struct store *st, const struct super *s)
 {
 	char name[PORT_PATH_MAX];
@@ -158,8 +158,10 @@ static int write_super(struct store *st, const struct super *s)
 	if (err == OK)
 		err = port_sync(f);
 	port_close(f);
-	if (err == OK && fresh)
+	if (fresh)
 		space_charge(st, SUPER_BYTES);
+	if (err == OK && fresh)
+		err = port_sync_dir(st->dir);
 	st->log_bytes += SUPER_BYTES;
 	return err;
 }
@@ -198,6 +200,9 @@ int checkpoint_write(struct store *st, bool clean)
 
 	if (err == OK)
 		err = port_sync(st->tree.slots.file);
+	/* The file of a message that the tree forgets must not come back. */
+	if (err == OK)
+		err = files_before_create(st);
 	if (err == OK) {
 		describe(st, &next, clean);
 		err = write_super(st, &next);
