@@ -178,7 +178,7 @@ static int apply_message(struct store *st, const struct record *r, const uint8_t
 	if (err != OK)
 		return err;
 	if (o.refs == 0)
-		return o.blob ? files_remove(st, true, id) : OK;
+		return o.blob ? files_remove(st, true, id, space_of_blob(o.size)) : OK;
 	st->super.objects++;
 	st->super.live += object_record_size(&o) + (o.blob ? frames_size(o.size) : 0);
 	st->super.life_bytes_in += o.size;

@@ -65,8 +65,8 @@ void store_unpin(struct store *st, uint64_t object)
 
 	if (!pin || --pin->count)
 		return;
-	if (pin->dead && pin->place.blob && files_remove(st, true, object) == OK)
-		space_charge(st, -(int64_t)space_of_blob(pin->place.size));
+	if (pin->dead && pin->place.blob)
+		(void)files_remove(st, true, object, space_of_blob(pin->place.size));
 	pin->object = 0;
 }
 
@@ -97,9 +97,7 @@ int object_release(struct store *st, uint64_t id, uint64_t lsn)
 		pin->dead = true;
 		pin->place = o;
 	} else if (o.blob) {
-		err = files_remove(st, true, id);
-		if (err == OK)
-			space_charge(st, -(int64_t)space_of_blob(o.size));
+		err = files_remove(st, true, id, space_of_blob(o.size));
 	}
 	return err;
 }

@@ -75,7 +75,7 @@ void files_forget(struct store *st, bool blob, uint64_t id)
 	}
 }
 
-int files_remove(struct store *st, bool blob, uint64_t id)
+int files_remove(struct store *st, bool blob, uint64_t id, uint64_t charged)
 {
 	char name[PORT_PATH_MAX];
 	int err;
@@ -83,8 +83,10 @@ int files_remove(struct store *st, bool blob, uint64_t id)
 	files_forget(st, blob, id);
 	file_name(st, blob, id, name);
 	err = port_remove(name);
-	if (err == OK)
+	if (err == OK) {
 		st->unlinks_pending = true;
+		space_charge(st, -(int64_t)charged);
+	}
 	return err == E_NOENT ? OK : err;
 }
 

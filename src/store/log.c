@@ -96,6 +96,13 @@ int log_apply_now(struct store *st)
 	return apply_item(st, log_last(st));
 }
 
+/* The file of a message whose record was refused; what can't be removed now is
+ * an orphan of the next mount. */
+static void lose_blob(struct store *st, const uint8_t *body)
+{
+	(void)files_remove(st, true, le64(body), space_of_blob(le32(body + 8)));
+}
+
 void log_lose(struct store *st, struct log_item *item, int err)
 {
 	if (st->n_lost == LOST) {
@@ -105,6 +112,8 @@ void log_lose(struct store *st, struct log_item *item, int err)
 	st->lost[st->n_lost++] = (struct lost){ item->lsn, err };
 	if (item->upload)
 		upload_free(item->upload);
+	else if (item->record.flags & RECORD_BLOB && item->record.type == RECORD_MESSAGE)
+		lose_blob(st, st->log.buffer + item->at + RECORD_HEADER);
 	item->upload = NULL;
 	item->tail_segment = 0;
 	item->record.type = RECORD_VOID;

@@ -485,6 +485,41 @@ static int mount_slots(struct store *st)
 	return err == OK ? slots_settle(slots) : err;
 }
 
+/* When it was the process that died and not the box, what is read here may still
+ * be in the kernel's memory only. Nothing may be built on that: a body removed,
+ * a superblock overwritten, a mailbox shown. */
+static int sync_file(const char *path)
+{
+	port_file f = port_open(path, PORT_READ | PORT_WRITE);
+	int err;
+
+	if (f < 0)
+		return f == E_NOENT ? OK : f;
+	err = port_sync(f);
+	port_close(f);
+	return err;
+}
+
+static int settle(struct store *st, uint32_t last_segment)
+{
+	static const char *const supers[] = { "super.0", "super.1" };
+	char path[PORT_PATH_MAX];
+	int err = port_sync(st->tree.slots.file);
+
+	for (unsigned i = 0; i < 2 && err == OK; i++) {
+		files_name(st, supers[i], path);
+		err = sync_file(path);
+	}
+	if (err == OK && last_segment) {
+		files_segment_name(st, last_segment, path);
+		err = sync_file(path);
+	}
+	if (err == OK)
+		err = port_sync_dir(st->dir);
+	files_parent(st, path);
+	return err == OK ? port_sync_dir(path) : err;
+}
+
 /* ---- all of it ---- */
 
 static int replay(struct store *st, struct scan *s, uint32_t last)
@@ -514,27 +549,10 @@ static int replay(struct store *st, struct scan *s, uint32_t last)
 	return err;
 }
 
-/* What was read may still be in the kernel's memory only, when it was not the
- * power that went. */
-static int sync_last(struct store *st)
-{
-	char name[PORT_PATH_MAX];
-	port_file f;
-	int err;
-
-	files_segment_name(st, st->log.prev_segment, name);
-	f = port_open(name, PORT_READ | PORT_WRITE);
-	if (f < 0)
-		return f;
-	err = port_sync(f);
-	port_close(f);
-	return err == OK ? port_sync_dir(st->dir) : err;
-}
-
 static int finish(struct store *st, const struct scan *s, bool unclean)
 {
 	uint64_t least = s->seen > st->log.applied ? s->seen : st->log.applied;
-	int err = s->applied ? sync_last(st) : OK;
+	int err = OK;
 
 	if (st->super.next_lsn <= least)
 		st->super.next_lsn = least + 1;
@@ -556,6 +574,7 @@ static int finish(struct store *st, const struct scan *s, bool unclean)
 		err = remove_strays(st);
 	if (err == OK)
 		err = files_before_create(st);
+	st->swept = err == OK;
 	return err == OK ? space_count(st) : err;
 }
 
@@ -587,6 +606,8 @@ int recover(struct store *st, char *reason, size_t cap)
 	struct listing l = { .st = st };
 	int err = port_list(st->dir, list_one, &l);
 
+	if (err == OK)
+		err = settle(st, l.last_segment);
 	if (err == OK)
 		err = choose(st);
 	if (err == E_DAMAGED && !l.segments) {

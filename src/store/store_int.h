@@ -142,6 +142,7 @@ struct store {
 	struct store_observer observer;
 	bool read_only, extend;
 	bool unlinks_pending; /* removals that the directory's sync has not made durable */
+	bool swept;           /* what a cut left behind was removed: orphans can only be newer */
 	bool replaying;
 	uint32_t replay_at_segment, replay_at_offset; /* a checkpoint during the replay goes on from here */
 	uint64_t charged;     /* bytes of all files, as `storage` counts them */
@@ -175,7 +176,8 @@ void files_parent(const struct store *st, char *out);
 /* A handle for reading, from a small cache. */
 port_file files_open(struct store *st, bool blob, uint64_t id);
 void files_forget(struct store *st, bool blob, uint64_t id);
-int files_remove(struct store *st, bool blob, uint64_t id);
+/* Removes a file and takes `charged` bytes off the charge if it was there. */
+int files_remove(struct store *st, bool blob, uint64_t id, uint64_t charged);
 /* Before a new file is made: earlier removals must be durable (rule 5). */
 int files_before_create(struct store *st);
 

@@ -87,13 +87,12 @@ static int look(struct store *st, struct segments *out)
 
 static int give_back(struct store *st, const struct segments *seen)
 {
-	int err = files_remove(st, false, seen->free_id);
+	int err = files_remove(st, false, seen->free_id, (seen->free_size + 4095u) & ~4095u);
 
 	if (err == OK)
 		err = tree_delete(&st->tree, tree_key(TREE_SEGMENT, 0, seen->free_id), 0);
 	if (err != OK)
 		return err;
-	space_charge(st, -(int64_t)((seen->free_size + 4095u) & ~4095u));
 	st->clean_hopeless = false;
 	st->clean_wanted = false;
 	return E_AGAIN;

@@ -50,6 +50,14 @@ uint64_t upload_orphans_from(const struct store *st)
 {
 	uint64_t least = st->super.next_object;
 
+	/* A checkpoint while a cut is being recovered from comes before the sweep. */
+	if (!st->swept)
+		return st->super.orphan_from;
+	/* Messages that are only kept because somebody reads them are in no table. */
+	for (unsigned i = 0; i < PINS; i++)
+		if (st->pins[i].object && st->pins[i].dead && st->pins[i].place.blob && st->pins[i].object < least)
+			least = st->pins[i].object;
+
 	for (const struct store_upload *up = st->open_uploads; up; up = up->next)
 		if (up->object < least)
 			least = up->object;
@@ -257,8 +265,7 @@ void store_upload_abort(struct store_upload *up)
 	upload_free(up);
 	if (!blob)
 		return;
-	(void)files_remove(st, true, object);
-	space_charge(st, -(int64_t)charged);
+	(void)files_remove(st, true, object, charged);
 }
 
 size_t upload_pieces(const struct store_upload *up, struct port_piece *pieces, size_t cap)
