@@ -699,6 +699,63 @@ T_TEST(search)
 	box_nothing_left();
 }
 
+/* Cuts what stands behind `before` up to `stop` out of what was heard. */
+static void cut(const char *before, char stop, char *out, size_t cap)
+{
+	const char *start = strstr(heard, before), *last;
+
+	T_OK(start);
+	start += strlen(before);
+	last = strchr(start, stop);
+	T_OK(last && (size_t)(last - start) < cap);
+	memcpy(out, start, (size_t)(last - start));
+	out[last - start] = 0;
+}
+
+/* RFC 8474: an id follows its message through copies, a mailbox through names. */
+T_TEST(object_ids)
+{
+	char id[100], line[300];
+	sim_client c;
+
+	begin();
+	c = box_login("anna");
+	box_append(c, "INBOX", "()", MESSAGE);
+	box_append(c, "INBOX", "()", "Subject: two\r\n\r\nx\r\n");
+	say_bytes(c, "s SELECT INBOX\r\n", 16);
+	say_bytes(c, "a1 FETCH 2 (EMAILID)\r\n", 22);
+	cut("EMAILID (", ')', id, sizeof id);
+	T_OK(strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(id));
+	TALK(c, "a2 COPY 2 Trash\r\n", "a2 OK ~\r\n");
+	(void)snprintf(line, sizeof line, "a3 SEARCH EMAILID %s\r\n", id);
+	TALK(c, line, "* SEARCH 2\r\na3 OK ~\r\n");
+	id[3] = id[3] == '0' ? '1' : '0';
+	(void)snprintf(line, sizeof line, "a4 SEARCH OR EMAILID %s THREADID T1\r\n", id);
+	TALK(c, line, "* SEARCH\r\na4 OK ~\r\n");
+	say_bytes(c, "a5 STATUS Sent (MAILBOXID)\r\n", 28);
+	cut("MAILBOXID (", ')', id, sizeof id);
+	TALK(c, "a6 RENAME Sent a/b\r\n", "a6 OK ~\r\n");
+	(void)snprintf(line, sizeof line, "* STATUS \"a/b\" (MAILBOXID (%s))\r\na7 OK ~\r\n", id);
+	TALK(c, "a7 STATUS a/b (MAILBOXID)\r\n", line);
+	end(c);
+}
+
+/* RFC 3501 section 6.3.5: the messages go, INBOX stays. */
+T_TEST(rename_inbox)
+{
+	sim_client c;
+
+	begin();
+	c = box_login("anna");
+	box_append(c, "INBOX", "()", MESSAGE);
+	TALK(c, "a1 CREATE INBOX/below\r\n", "a1 OK ~\r\n");
+	TALK(c, "a2 RENAME inbox old-mail\r\n", "a2 OK ~\r\n");
+	TALK(c, "a3 STATUS INBOX (MESSAGES)\r\n", "* STATUS \"INBOX\" (MESSAGES 0)\r\na3 OK ~\r\n");
+	TALK(c, "a4 STATUS old-mail (MESSAGES)\r\n", "* STATUS \"old-mail\" (MESSAGES 1)\r\na4 OK ~\r\n");
+	TALK(c, "a5 LIST \"\" iNBOX/*\r\n", "* LIST (\\HasNoChildren) \"/\" \"INBOX/below\"\r\na5 OK ~\r\n");
+	end(c);
+}
+
 /* ---- IDLE ---- */
 
 T_TEST(idle)
@@ -925,7 +982,7 @@ T_TEST(after_a_cut)
 T_MAIN(T_RUN(sizes) T_RUN(greeting_and_states) T_RUN(no_password_in_clear) T_RUN(sasl) T_RUN(limits_before_login) T_RUN(
 	too_slow) T_RUN(first_mailboxes) T_RUN(names) T_RUN(list_extended) T_RUN(select_answers) T_RUN(sections)
 		T_RUN(fetch_grammar) T_RUN(nul_is_hidden) T_RUN(any_pieces) T_RUN(store) T_RUN(many_long_keywords)
-			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages)
-				T_RUN(expunges_are_held_back) T_RUN(append) T_RUN(append_beyond_what_is_taken)
-					T_RUN(search) T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input) T_RUN(crowded)
-						T_RUN(damaged_body) T_RUN(damaged_large_body) T_RUN(after_a_cut))
+			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages) T_RUN(
+				expunges_are_held_back) T_RUN(append) T_RUN(append_beyond_what_is_taken) T_RUN(search)
+				T_RUN(object_ids) T_RUN(rename_inbox) T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input)
+					T_RUN(crowded) T_RUN(damaged_body) T_RUN(damaged_large_body) T_RUN(after_a_cut))
