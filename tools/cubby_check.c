@@ -23,10 +23,11 @@ int tool_status(struct tool_args *args)
 		return TOOL_USAGE;
 	if (box_read_config() != OK)
 		return TOOL_FAILED;
-	if (box_connect() != OK) {
+	err = box_connect();
+	if (err == E_CLOSED)
 		tool_complain("no cubbyd answers for %s", tool_config_file);
+	if (err != OK)
 		return TOOL_FAILED;
-	}
 	server_word("STATUS");
 	if (json)
 		server_word("json");
@@ -54,11 +55,12 @@ int tool_check(struct tool_args *args)
 		return TOOL_USAGE;
 	if (box_read_config() != OK)
 		return TOOL_FAILED;
-	if (box_connect() == OK) {
+	err = box_connect();
+	if (err == OK) {
 		server_word("CHECK");
 		(void)server_line_end();
 		err = server_reply(say_line, NULL, &rest);
-	} else {
+	} else if (err == E_CLOSED) {
 		err = box_open_store(&place);
 		if (err != OK)
 			return tool_exit_code(err);
@@ -68,7 +70,7 @@ int tool_check(struct tool_args *args)
 	}
 	if (err == OK)
 		tool_say("the store is whole");
-	else
+	else if (err != E_ACCESS)
 		tool_complain("the store: %s", err_text(err));
 	return err == OK ? TOOL_OK : TOOL_FAILED;
 }

@@ -43,10 +43,10 @@ static int read_password(char *out, size_t cap)
 {
 	char again[ACCOUNT_PASSWORD + 1];
 	int n = port_read_password("Password: ", out, cap);
-	int m = n;
 
 	if (n >= 0 && port_stdin_is_terminal()) {
-		m = port_read_password("Again: ", again, sizeof again);
+		int m = port_read_password("Again: ", again, sizeof again);
+
 		if (m != n || (n && memcmp(out, again, (size_t)n) != 0)) {
 			tool_complain("the two are not the same");
 			n = E_SYNTAX;
