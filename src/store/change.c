@@ -39,7 +39,25 @@ static int take_head(struct store *st, const struct mailbox *m, struct head **he
 	return OK;
 }
 
+/* Heads that were looked at and not used: no later commit would clear them when
+ * nothing was staged. */
+static void drop_idle_heads(struct store *st)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < st->n_heads; i++)
+		if (st->heads[i].staged)
+			st->heads[n++] = st->heads[i];
+	st->n_heads = n;
+}
+
 int change_begin(struct store *st, uint32_t mailbox, struct mailbox *m, struct head **head)
+{
+	drop_idle_heads(st);
+	return change_also(st, mailbox, m, head);
+}
+
+int change_also(struct store *st, uint32_t mailbox, struct mailbox *m, struct head **head)
 {
 	int err;
 
@@ -254,7 +272,7 @@ int store_move(struct store *st, uint32_t mailbox, uint32_t target, const uint32
 	*ticket = 0;
 	*first = 0;
 	if (err == OK)
-		err = change_begin(st, target, &t, &target_head);
+		err = change_also(st, target, &t, &target_head);
 	if (err != OK)
 		return err;
 	if (head->staged)
@@ -384,6 +402,7 @@ static int publish_head(struct store *st, const struct store_copy *copy)
 
 	if (err == OK && m.doomed)
 		err = E_NOENT;
+	drop_idle_heads(st);
 	if (err == OK)
 		err = take_head(st, &m, &head);
 	if (err != OK)

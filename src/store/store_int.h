@@ -261,6 +261,8 @@ int apply_unstage(struct store *st, struct mailbox *m, uint32_t down_to, uint64_
 /* Everything that changes a mailbox begins here: E_READONLY, E_NOENT, E_AGAIN
  * (heads full; a copy into it is open). */
 int change_begin(struct store *st, uint32_t mailbox, struct mailbox *m, struct head **head);
+/* The same for further mailboxes of one change: the heads got before stay valid. */
+int change_also(struct store *st, uint32_t mailbox, struct mailbox *m, struct head **head);
 struct head *change_head(struct store *st, uint32_t mailbox);
 size_t ranges_put(uint8_t *p, const uint32_t *uids, size_t n);
 /* One slice of taking an aborted copy back; E_AGAIN when there is more. */

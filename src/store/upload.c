@@ -302,7 +302,8 @@ static int check_targets(struct store_upload *up, struct store_target *targets, 
 {
 	for (size_t i = 0; i < n; i++) {
 		struct mailbox m;
-		int err = change_begin(up->st, targets[i].mailbox, &m, &heads[i]);
+		int err = i == 0 ? change_begin(up->st, targets[i].mailbox, &m, &heads[i])
+				 : change_also(up->st, targets[i].mailbox, &m, &heads[i]);
 
 		if (err == OK)
 			err = store_room(up->st, m.owner, up->size);
