@@ -100,6 +100,14 @@ static void tell_expunged(struct store *st, uint32_t mailbox, uint32_t uid, uint
 		st->observer.expunged(st->observer.context, mailbox, uid, lsn);
 }
 
+/* Entries that a copy staged and a mount dropped may be there again when an
+ * older checkpoint is replayed: the log knows nothing of the dropping. What
+ * comes in under their UIDs tells that they are none. */
+static int drop_stale(struct store *st, struct mailbox *m, uint64_t lsn)
+{
+	return m->staged_end ? apply_unstage(st, m, m->uidnext, lsn) : OK;
+}
+
 /* ---- messages ---- */
 
 static struct store_entry target_entry(const struct record *r, const uint8_t *p, uint64_t object, uint32_t size)
@@ -131,10 +139,12 @@ static int add_targets(struct store *st, const struct record *r, const uint8_t *
 		struct mailbox m;
 		int err = mailbox_load(st, le32(p), &m);
 
-		if (err == OK && !m.doomed)
-			err = add_entry(st, &m, &e, false);
-		else if (err == OK)
+		if (err == OK && m.doomed)
 			err = E_NOENT;
+		if (err == OK)
+			err = drop_stale(st, &m, r->lsn);
+		if (err == OK)
+			err = add_entry(st, &m, &e, false);
 		if (err == E_NOENT || err == E_EXIST)
 			continue;
 		if (err != OK)
@@ -399,6 +409,9 @@ static int apply_move(struct store *st, const struct record *r, const uint8_t *b
 		return E_DAMAGED;
 	if (mapped)
 		move.map = body + 16;
+	err = drop_stale(st, move.target, r->lsn);
+	if (err != OK)
+		return err;
 	err = for_ranges(&move.each, body + 16 + mapped, n);
 	if (err != OK || move.each.count == 0)
 		return err;
@@ -425,6 +438,10 @@ static int apply_copy(struct store *st, const struct record *r, const uint8_t *b
 		return err == E_NOENT ? OK : err;
 	if (r->body_len < 16 + n * (size_t)ENTRY_BYTES)
 		return E_DAMAGED;
+	if (first < m.staged_end)
+		err = drop_stale(st, &m, r->lsn);
+	if (err != OK)
+		return err;
 	for (unsigned i = 0; i < n; i++) {
 		struct store_entry e;
 		struct object o;
@@ -474,6 +491,8 @@ static int apply_publish(struct store *st, const struct record *r, const uint8_t
 
 int apply_unstage(struct store *st, struct mailbox *m, uint32_t down_to, uint64_t lsn)
 {
+	if (down_to < m->uidnext)
+		down_to = m->uidnext;
 	for (uint32_t uid = down_to; uid < m->staged_end; uid++) {
 		struct store_entry e;
 		int err = entry_load(st, m->id, uid, &e);

@@ -397,8 +397,9 @@ static int remove_strays(struct store *st)
 	}
 }
 
-/* Copies that were not published are as if they had never begun. */
-static int drop_staged(struct store *st)
+/* Copies that were not published are as if they had never begun. The log does
+ * not say so: a checkpoint must, before anything else gets their UIDs. */
+static int drop_staged(struct store *st, bool *dropped)
 {
 	struct key k = tree_key(TREE_MAILBOX, 0, 0), found;
 	uint8_t bytes[MAILBOX_BYTES];
@@ -414,6 +415,7 @@ static int drop_staged(struct store *st)
 				m.staged_end > m.uidnext + STORE_UIDS ? m.staged_end - STORE_UIDS : m.uidnext;
 			int err = apply_unstage(st, &m, down_to, 0);
 
+			*dropped = true;
 			if (err == OK && st->tree.slots.n_freed >= CHECKPOINT_FREED)
 				err = checkpoint_write(st, false);
 			if (err != OK)
@@ -565,7 +567,7 @@ static int finish(struct store *st, const struct scan *s, bool unclean)
 		st->box_base = s->box_time;
 	st->damaged += s->damaged;
 	if (err == OK)
-		err = drop_staged(st);
+		err = drop_staged(st, &unclean);
 	if (err == OK)
 		err = space_count(st);
 	if (err == OK && unclean)
