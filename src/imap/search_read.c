@@ -149,14 +149,21 @@ static int read_day(struct parse *p, struct search_unit *u, enum search_key key)
 	return search_day(u->search, key, day);
 }
 
-/* search-modsequence of RFC 7162: a flag's name may stand before the number. */
+/* search-modsequence of RFC 7162: a flag and "shared", "priv" or "all" may stand
+ * before the number. A message has one MODSEQ for all of its flags. */
+static bool read_modseq_entry(struct parse *p, struct search_unit *u)
+{
+	struct bytes entry;
+
+	return read_string(p, u, &entry) && bytes_starts_nocase(entry, "/flags/") && parse_space(p) &&
+	       (parse_keyword(p, "all") || parse_keyword(p, "shared") || parse_keyword(p, "priv")) && parse_space(p);
+}
+
 static int read_modseq(struct parse *p, struct search_unit *u)
 {
-	struct bytes entry, type;
 	uint64_t n;
 
-	if (parse_peek(p) == '"' &&
-		(!read_string(p, u, &entry) || !parse_space(p) || !parse_word(p, &type) || !parse_space(p)))
+	if (parse_peek(p) == '"' && !read_modseq_entry(p, u))
 		return E_SYNTAX;
 	if (!parse_number(p, INT64_MAX, &n))
 		return E_SYNTAX;
