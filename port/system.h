@@ -33,6 +33,9 @@ unsigned port_signals_take(void);
  * privilege; chroots to dir first when it is not NULL. Call after ports are
  * bound. E_NOENT, E_ACCESS. */
 int port_drop_privileges(const char *user, const char *dir);
+/* Makes a file or directory the property of a user and his group. E_NOENT (no
+ * such user or path), E_ACCESS. */
+int port_give(const char *path, const char *user);
 /* Detaches from the terminal; the parent exits 0 once the child calls it. */
 int port_detach(void);
 

@@ -87,7 +87,9 @@ int budget_make(const struct config *config, struct budget *b, char *reason, siz
 	count_connections(config, b);
 	b->imap = (struct imap_config){
 		.sessions = config->connections + b->loop.login_places,
-		.commands = at_least(config->connections / 4, 4),
+		/* One each: a client that stops reading in the middle of a FETCH then
+		 * keeps nobody else from his. */
+		.commands = config->connections,
 		.idle_notify_s = config->idle_notify_s,
 		.cleartext = (enum imap_cleartext)config->cleartext_login,
 		.message_max = config->message_size,

@@ -38,9 +38,13 @@ int box_read_config(void)
 
 void box_become_server_user(void)
 {
+	if (!box_config.run_as[0])
+		return;
+	/* Where the store lies is mostly root's. */
+	if (port_mkdir(box_config.store) == OK)
+		(void)port_give(box_config.store, box_config.run_as);
 	/* Who is not root has nothing to change; whether he may write shows later. */
-	if (box_config.run_as[0])
-		(void)port_drop_privileges(box_config.run_as, NULL);
+	(void)port_drop_privileges(box_config.run_as, NULL);
 }
 
 int box_make_room_for(const char *path)

@@ -107,6 +107,16 @@ static size_t groups_of(const char *user, uint32_t own, gid_t *groups)
 	return n;
 }
 
+int port_give(const char *path, const char *user)
+{
+	uint32_t uid, gid;
+	int err = posix_user(user, &uid, &gid);
+
+	if (err != OK)
+		return err;
+	return chown(path, (uid_t)uid, (gid_t)gid) ? posix_err(errno) : OK;
+}
+
 int port_drop_privileges(const char *user, const char *dir)
 {
 	gid_t groups[GROUPS_MAX];

@@ -243,6 +243,11 @@ void sim_signal(unsigned signals)
 	box.signals |= signals;
 }
 
+int port_give(const char *path, const char *user)
+{
+	return port_exists(path) && *user ? OK : E_NOENT;
+}
+
 int port_drop_privileges(const char *user, const char *dir)
 {
 	(void)dir;

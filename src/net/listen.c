@@ -23,6 +23,13 @@ int loop_listen(struct loop *l, const struct listener_config *config)
 	return OK;
 }
 
+void loop_context(struct loop *l, const struct protocol *protocol, void *context)
+{
+	for (uint32_t i = 0; i < l->listener_n; i++)
+		if (l->listeners[i].protocol == protocol)
+			l->listeners[i].context = context;
+}
+
 uint16_t loop_port(const struct loop *l, size_t i)
 {
 	return i < l->listener_n ? port_listen_port(l->listening[i]) : 0;

@@ -47,6 +47,9 @@ struct listener_config {
 };
 /* Pointers must stay valid. Errors as port_listen, E_LIMIT. */
 int loop_listen(struct loop *l, const struct listener_config *config);
+/* Gives the listeners of a protocol their context, where it is made after the
+ * ports were opened; before the first turn. */
+void loop_context(struct loop *l, const struct protocol *protocol, void *context);
 /* Port of the i-th listener, for `listen imap 127.0.0.1:0`. */
 uint16_t loop_port(const struct loop *l, size_t i);
 

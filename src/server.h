@@ -1,0 +1,16 @@
+/* Serving, from a checked configuration to the end of the process. */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include "budget.h"
+#include "control/config.h"
+
+#define CUBBY_VERSION "0.1"
+
+/* Serves until a signal ends it; then the store is closed cleanly. `name` is how
+ * the box calls itself. All three must stay; paths in the configuration change
+ * when there is a chroot. OK, or the error that kept it from serving, which has
+ * been logged. */
+int server_run(struct config *config, struct budget *budget, const char *name, bool detach);
+
+#endif
