@@ -166,8 +166,8 @@ int store_recent_take(struct store *st, uint32_t mailbox, uint32_t *first)
 	*first = m.recent;
 	if (m.recent >= m.uidnext)
 		return OK;
-	if (!log_idle(st))
-		return E_AGAIN;
+	if (!log_at_once(st))
+		return (void)log_wait(st), E_AGAIN;
 	body = log_body(st, NAMES_RECENT_BYTES);
 	if (!body)
 		return E_AGAIN;

@@ -180,9 +180,9 @@ static void describe(struct store *st, struct super *s, bool clean)
 	s->replay_lsn = log->applied;
 	s->replay_segment = log->file >= 0 ? log->segment : st->super.next_segment;
 	s->replay_offset = log->file >= 0 ? log->end : 0;
-	if (st->replay_at_segment) {
-		s->replay_segment = st->replay_at_segment;
-		s->replay_offset = st->replay_at_offset;
+	if (st->applying_segment) {
+		s->replay_segment = st->applying_segment;
+		s->replay_offset = st->applying_offset;
 	}
 	s->durable = log->durable;
 	s->orphan_from = upload_orphans_from(st);
@@ -192,7 +192,8 @@ static void describe(struct store *st, struct super *s, bool clean)
 	s->clean = clean;
 }
 
-/* Everything logged is applied and durable when this is called. */
+/* Everything that is applied is durable when this is called, and everything
+ * logged is applied, but for the record being applied and those behind it. */
 int checkpoint_write(struct store *st, bool clean)
 {
 	struct super next;
@@ -223,6 +224,34 @@ int checkpoint_write(struct store *st, bool clean)
 	if (err != OK)
 		store_fail(st, "the index file can't be used", err);
 	space_charge_index(st);
+	return err;
+}
+
+/* The pages on the ways to STORE_UIDS entries and their messages, but no more
+ * than there are. */
+uint32_t checkpoint_slots(const struct store *st)
+{
+	const struct slots *s = &st->tree.slots;
+	uint32_t pages = s->used - s->n_freed - s->n_freed_before;
+
+	return (pages < 4 * STORE_UIDS ? pages : 4 * STORE_UIDS) + 48;
+}
+
+bool checkpoint_can_wait(const struct store *st)
+{
+	const struct slots *s = &st->tree.slots;
+
+	return s->n_freed < CHECKPOINT_FREED &&
+		(s->used + checkpoint_slots(st) <= s->limit || s->n_freed + s->n_freed_before == 0);
+}
+
+int checkpoint_make_room(struct store *st)
+{
+	int err = OK;
+
+	/* What one checkpoint frees is free after the next. */
+	for (unsigned i = 0; i < 2 && err == OK && !checkpoint_can_wait(st); i++)
+		err = checkpoint_write(st, false);
 	return err;
 }
 

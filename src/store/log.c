@@ -63,6 +63,7 @@ static int apply_item(struct store *st, struct log_item *item)
 	int err =
 		apply_record(st, &item->record, st->log.buffer + item->at + RECORD_HEADER, item->segment, item->offset);
 
+	st->applying_segment = 0;
 	st->log.applied = item->lsn;
 	st->log.n_applied++;
 	if (err != OK)
@@ -75,7 +76,7 @@ store_ticket log_lazy(struct store *st)
 {
 	struct log *log = &st->log;
 
-	if (log->n_applied + 1 < log->n_items || st->config.flag_delay_ms == 0)
+	if (log->n_applied + 1 < log->n_items || st->config.flag_delay_ms == 0 || !checkpoint_can_wait(st))
 		return log_wait(st);
 	(void)log_apply_now(st);
 	return 0;
@@ -84,6 +85,11 @@ store_ticket log_lazy(struct store *st)
 bool log_idle(const struct store *st)
 {
 	return st->log.n_applied == st->log.n_items && !st->log.syncing;
+}
+
+bool log_at_once(const struct store *st)
+{
+	return log_idle(st) && checkpoint_can_wait(st);
 }
 
 int log_apply_now(struct store *st)
@@ -105,11 +111,14 @@ static void lose_blob(struct store *st, const uint8_t *body)
 
 void log_lose(struct store *st, struct log_item *item, int err)
 {
-	if (st->n_lost == LOST) {
-		memmove(st->lost, st->lost + 1, (LOST - 1) * sizeof *st->lost);
-		st->n_lost--;
+	/* Nobody waits for what cleaning moved. */
+	if (item->record.type == RECORD_MESSAGE) {
+		if (st->n_lost == LOST) {
+			memmove(st->lost, st->lost + 1, (LOST - 1) * sizeof *st->lost);
+			st->n_lost--;
+		}
+		st->lost[st->n_lost++] = (struct lost){ item->lsn, err };
 	}
-	st->lost[st->n_lost++] = (struct lost){ item->lsn, err };
 	if (item->upload)
 		upload_free(item->upload);
 	else if (item->record.flags & RECORD_BLOB && item->record.type == RECORD_MESSAGE)
@@ -387,11 +396,35 @@ int store_commit_start(struct store *st)
 	err = write_all(st);
 	if (err == OK)
 		err = port_sync_start(log->file);
-	if (err != OK)
+	if (err != OK) {
 		err = recover_commit(st, err);
-	else
-		log->syncing = true;
+		log->recovered = err == OK;
+	}
+	/* Nothing is staged any more until this is done. */
+	log->syncing = err == OK;
 	return err;
+}
+
+/* Applies what the commit has made durable. A commit may change more pages than
+ * the lists between two checkpoints hold: then there is one on the way. */
+static int apply_all(struct store *st)
+{
+	struct log *log = &st->log;
+
+	while (log->n_applied < log->n_items) {
+		struct log_item *item = &log->items[log->n_applied];
+		int err;
+
+		st->applying_segment = item->segment;
+		st->applying_offset = item->record.prev_end;
+		err = checkpoint_make_room(st);
+		if (err == OK)
+			err = apply_item(st, item);
+		st->applying_segment = 0;
+		if (err != OK)
+			return err;
+	}
+	return OK;
 }
 
 static void tell_done(struct store *st)
@@ -400,16 +433,12 @@ static void tell_done(struct store *st)
 
 	log->durable = log->staged;
 	log->synced_end = log->end;
-	for (uint32_t i = 0; i < log->n_items; i++) {
-		struct log_item *item = &log->items[i];
-
-		if (i >= log->n_applied && apply_item(st, item) != OK)
-			return;
-	}
+	if (apply_all(st) != OK)
+		return;
 	for (uint32_t i = 0; i < log->n_items; i++)
 		if (log->items[i].upload)
 			upload_free(log->items[i].upload);
-	log->n_items = log->n_applied = log->used = 0;
+	log->n_items = log->n_applied = log->n_messages = log->used = 0;
 	log->wanted = false;
 	log->lazy_since_us = 0;
 	st->n_heads = 0;
@@ -426,10 +455,10 @@ int store_commit_done(struct store *st)
 	if (log->n_items == 0)
 		return OK;
 	if (log->syncing) {
-		err = port_sync_done(log->file);
+		err = log->recovered ? OK : port_sync_done(log->file);
 		if (err == E_AGAIN)
 			return E_AGAIN;
-		log->syncing = false;
+		log->syncing = log->recovered = false;
 		if (err != OK)
 			err = recover_commit(st, err);
 		if (err != OK)

@@ -421,7 +421,7 @@ int store_keyword(struct store *st, uint32_t mailbox, struct bytes name, bool cr
 	if (m.keywords == LIMIT_KEYWORDS)
 		return E_LIMIT;
 	/* Named at once, so that flags staged behind it may use it. */
-	if (!log_idle(st)) {
+	if (!log_at_once(st)) {
 		st->log.wanted = true;
 		return E_AGAIN;
 	}
@@ -671,6 +671,9 @@ static int do_forget(struct store *st, uint32_t owner)
 			err = mailbox_load(st, parent, &m);
 		if (err == OK)
 			err = doom(st, &m);
+		/* They may be many; applied again it goes on with those that are left. */
+		if (err == OK)
+			err = checkpoint_make_room(st);
 	}
 	k = tree_key(TREE_SUBSCRIBED, owner, 0);
 	while ((n = tree_seek(&st->tree, k, &found, name, sizeof name)) >= 0 && found.hi == k.hi)

@@ -116,6 +116,28 @@ static bool body_good(struct scan *s, const struct record *r, uint32_t at, bool 
 
 /* ---- one record ---- */
 
+/* Slots that replaying gives up must not outgrow their lists: a checkpoint on
+ * the way has what comes before this record. */
+static int apply_good(struct scan *s, const struct record *r, uint32_t at)
+{
+	struct store *st = s->st;
+	int err;
+
+	if (st->super.next_lsn < r->lsn)
+		st->super.next_lsn = r->lsn;
+	st->applying_segment = s->header.id;
+	st->applying_offset = s->at;
+	err = checkpoint_make_room(st);
+	if (err == OK)
+		err = apply_record(st, r, st->replay, s->header.id, at);
+	if (err == E_DAMAGED && st->tree.error == OK) {
+		s->damaged++;
+		log_error("store: record %llu makes no sense: passed over", (unsigned long long)r->lsn);
+		err = OK;
+	}
+	return err;
+}
+
 static int apply_one(struct scan *s, const struct record *r, uint32_t at)
 {
 	struct store *st = s->st;
@@ -143,17 +165,10 @@ static int apply_one(struct scan *s, const struct record *r, uint32_t at)
 	}
 	if (r->box_time > s->box_time)
 		s->box_time = r->box_time;
-	err = apply_record(st, r, st->replay, s->header.id, at);
-	if (err == E_DAMAGED && st->tree.error == OK) {
-		s->damaged++;
-		log_error("store: record %llu makes no sense: passed over", (unsigned long long)r->lsn);
-		err = OK;
-	}
+	err = apply_good(s, r, at);
+	st->applying_segment = 0;
 	st->log.applied = r->lsn;
 	s->applied++;
-	/* The slots given up by replaying must not outgrow their list. */
-	if (err == OK && st->tree.slots.n_freed >= CHECKPOINT_FREED)
-		err = E_LIMIT;
 	return err;
 }
 
@@ -202,7 +217,7 @@ static int walk_segment(struct scan *s, bool apply)
 		s->at = record_end(at, &r);
 		s->expected = r.lsn + 1;
 		if (err != OK)
-			return err == E_LIMIT ? E_AGAIN : err;
+			return err;
 	}
 	return OK;
 }
@@ -284,8 +299,7 @@ static void quarantine(struct scan *s, uint32_t id)
 		log_error("store: %s can't be renamed", name);
 }
 
-/* Runs over all segments from the checkpoint's place on. E_AGAIN (only when
- * applying): the lists are full; make a checkpoint here and go on behind it. */
+/* Runs over all segments from the checkpoint's place on. */
 static int walk(struct scan *s, uint32_t from, uint32_t offset, uint32_t last, bool apply)
 {
 	for (uint32_t id = from; id <= last && !s->ended; id++) {
@@ -301,7 +315,7 @@ static int walk(struct scan *s, uint32_t from, uint32_t offset, uint32_t last, b
 			s->known_durable = s->header.durable;
 		learn_end(s, last);
 		s->at = id == from && offset ? offset : RECORD_BLOCK;
-		if (id != from || !offset)
+		if (s->at == RECORD_BLOCK)
 			s->expected = s->header.first_lsn;
 		err = walk_segment(s, apply);
 		if (apply && err == OK)
@@ -416,8 +430,8 @@ static int drop_staged(struct store *st, bool *dropped)
 			int err = apply_unstage(st, &m, down_to, 0);
 
 			*dropped = true;
-			if (err == OK && st->tree.slots.n_freed >= CHECKPOINT_FREED)
-				err = checkpoint_write(st, false);
+			if (err == OK)
+				err = checkpoint_make_room(st);
 			if (err != OK)
 				return err;
 		}
@@ -482,7 +496,8 @@ static int mount_slots(struct store *st)
 		err = slots_clear(slots);
 		if (err == OK)
 			err = tree_mark_all(&st->tree);
-		return err;
+		if (err == OK)
+			err = slots_keep_freed(slots);
 	}
 	return err == OK ? slots_settle(slots) : err;
 }
@@ -537,16 +552,6 @@ static int replay(struct store *st, struct scan *s, uint32_t last)
 	st->log.durable = s->known_durable;
 	st->replaying = true;
 	err = walk(s, from, offset, last, true);
-	while (err == E_AGAIN) {
-		/* A checkpoint in the middle of the replay: it refers to this place. */
-		st->super.next_lsn = s->expected;
-		st->replay_at_segment = s->header.id;
-		st->replay_at_offset = s->at;
-		err = checkpoint_write(st, false);
-		if (err == OK)
-			err = walk(s, s->header.id, s->at, last, true);
-	}
-	st->replay_at_segment = 0;
 	st->replaying = false;
 	return err;
 }

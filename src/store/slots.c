@@ -52,14 +52,34 @@ static uint32_t map_crc(const struct slots *s, uint32_t group, const uint8_t *ma
 	return crc32c(c, map, 4);
 }
 
-/* The checkpoint number of a copy, or 0 when it is none. */
-static uint64_t read_copy(struct slots *s, uint32_t group, unsigned copy, uint8_t *map)
+/* The checkpoint number of a copy: 0 when there is none. E_DAMAGED: there is
+ * something else. Then nobody knows whether it was the newer one, and the other
+ * copy must not be taken for it: it may call a slot free that is not. */
+static int read_copy(struct slots *s, uint32_t group, unsigned copy, uint8_t *map, uint64_t *number)
 {
-	if (port_read(s->file, map_offset(group, copy), map, PAGE_SIZE) != PAGE_SIZE)
-		return 0;
-	if (le32(map) != MAP_MAGIC || le32(map + 4) != map_crc(s, group, map))
-		return 0;
-	return le64(map + 8);
+	int64_t n = port_read(s->file, map_offset(group, copy), map, PAGE_SIZE);
+	uint8_t any = 0;
+
+	*number = 0;
+	if (n < 0)
+		return E_IO;
+	if (n == PAGE_SIZE && le32(map) == MAP_MAGIC && le32(map + 4) == map_crc(s, group, map)) {
+		*number = le64(map + 8);
+		return OK;
+	}
+	for (int64_t i = 0; i < n; i++)
+		any |= map[i];
+	return any ? E_DAMAGED : OK;
+}
+
+/* When the disk is full somebody may make room: then once more. */
+static int write_page(struct slots *s, uint64_t offset, const uint8_t *page)
+{
+	int err = port_write(s->file, offset, page, PAGE_SIZE);
+
+	if (err == E_NOSPC && s->make_room && s->make_room(s->context))
+		err = port_write(s->file, offset, page, PAGE_SIZE);
+	return err;
 }
 
 /* Into the copy that is not the last durable one; within one checkpoint again
@@ -75,7 +95,7 @@ static int write_map(struct slots *s)
 	put_le32(map, MAP_MAGIC);
 	put_le64(map + 8, s->building);
 	put_le32(map + 4, map_crc(s, s->group, map));
-	err = port_write(s->file, map_offset(s->group, copy), map, PAGE_SIZE);
+	err = write_page(s, map_offset(s->group, copy), map);
 	if (err == OK) {
 		s->copy = copy;
 		s->map_dirty = false;
@@ -95,15 +115,20 @@ static int load_group(struct slots *s, uint32_t group)
 	if (err != OK)
 		return err;
 	s->group = UINT32_MAX;
-	first = read_copy(s, group, 0, s->map);
-	second = read_copy(s, group, 1, s->map);
+	err = read_copy(s, group, 0, s->map, &first);
+	if (err == OK)
+		err = read_copy(s, group, 1, s->map, &second);
+	if (err != OK)
+		return err;
 	s->copy = second >= first;
 	if (first == 0 && second == 0) {
 		if (s->high > (uint64_t)group * GROUP_SLOTS)
 			return E_DAMAGED;
 		memset(s->map, 0, PAGE_SIZE);
 	} else if (first > second) {
-		(void)read_copy(s, group, 0, s->map);
+		err = read_copy(s, group, 0, s->map, &first);
+		if (err != OK)
+			return err;
 	}
 	s->group = group;
 	s->map_dirty = false;
@@ -120,9 +145,12 @@ int slots_mount(struct slots *s, uint64_t durable)
 		bool found = false;
 
 		for (unsigned copy = 0; copy < 2; copy++) {
-			uint64_t number = read_copy(s, group, copy, s->map);
-			int err;
+			uint64_t number;
+			int err = read_copy(s, group, copy, s->map, &number);
 
+			if (err == E_IO)
+				return err;
+			lost |= err == E_DAMAGED;
 			found |= number > 0 && number <= durable;
 			if (number <= durable)
 				continue;
@@ -195,10 +223,10 @@ static uint32_t free_in_group(const struct slots *s, uint32_t from)
 
 int slots_take(struct slots *s, uint32_t *slot)
 {
-	uint32_t groups = s->limit / GROUP_SLOTS + 1;
+	uint32_t groups = 2 * s->limit / GROUP_SLOTS + 1;
 	uint32_t start = s->next / GROUP_SLOTS;
 
-	if (s->used >= s->limit)
+	if (s->used >= 2 * (uint64_t)s->limit)
 		return E_FULL;
 	for (uint32_t g = 0; g <= groups; g++) {
 		uint32_t group = (start + g) % groups;
@@ -208,7 +236,7 @@ int slots_take(struct slots *s, uint32_t *slot)
 		if (err != OK)
 			return err;
 		i = free_in_group(s, g == 0 ? s->next % GROUP_SLOTS : 0);
-		if (i == GROUP_SLOTS || (uint64_t)group * GROUP_SLOTS + i >= s->limit)
+		if (i == GROUP_SLOTS || (uint64_t)group * GROUP_SLOTS + i >= 2 * (uint64_t)s->limit)
 			continue;
 		*slot = group * GROUP_SLOTS + i;
 		s->next = *slot + 1;
@@ -253,7 +281,7 @@ int slots_write(struct slots *s, uint32_t slot, uint8_t *page)
 	put_le64(page + PAGE_AT_CHECKPOINT, s->building);
 	put_le32(page + PAGE_AT_CRC, 0);
 	put_le32(page + PAGE_AT_CRC, crc32c(s->seed ^ slot, page, PAGE_SIZE));
-	err = port_write(s->file, slot_offset(slot), page, PAGE_SIZE);
+	err = write_page(s, slot_offset(slot), page);
 	put_le32(page + PAGE_AT_CRC, 0);
 	if (err == OK)
 		s->bytes_written += PAGE_SIZE;
@@ -286,22 +314,33 @@ int slots_checkpointed(struct slots *s)
 	return slots_settle(s);
 }
 
+/* Both copies of every group: the first becomes an empty map of the checkpoint
+ * being built, the second none at all. */
 int slots_clear(struct slots *s)
 {
 	uint32_t groups = s->high / GROUP_SLOTS + 1;
 	int err = OK;
 
 	s->used = 0;
-	s->n_freed = s->n_freed_before = 0;
-	for (uint32_t g = 0; g < groups && err == OK; g++) {
-		if (load_group(s, g) == E_DAMAGED) {
-			memset(s->map, 0, PAGE_SIZE);
-			s->group = g;
-		}
-		memset(s->map + MAP_HEADER, 0, PAGE_SIZE - MAP_HEADER);
-		s->map_dirty = true;
-		err = write_map(s);
-	}
 	s->next = 0;
+	for (uint32_t g = 0; g < groups && err == OK; g++) {
+		memset(s->map, 0, PAGE_SIZE);
+		err = write_page(s, map_offset(g, 1), s->map);
+		s->group = g;
+		s->copy = 1;
+		s->map_dirty = true;
+		if (err == OK)
+			err = write_map(s);
+	}
+	return err;
+}
+
+int slots_keep_freed(struct slots *s)
+{
+	int err = OK;
+
+	s->n_freed_before = 0;
+	for (uint32_t i = 0; i < s->n_freed && err == OK; i++)
+		err = slots_mark(s, s->freed[i]);
 	return err;
 }

@@ -17,7 +17,8 @@ struct slots {
 	port_file file;
 	uint32_t seed;        /* of checksums */
 	uint64_t building;    /* number of the checkpoint that is being built */
-	uint32_t limit;       /* slots the storage budget allows */
+	uint32_t limit;       /* slots the storage budget allows: mail is refused before it
+			       * is met. Twice as many are taken before a change fails. */
 	uint32_t used;        /* slots in use, those waiting to be free included */
 	uint32_t high;        /* slots below this have been used at some time */
 	uint32_t next;        /* where the search for a free one starts */
@@ -30,6 +31,9 @@ struct slots {
 	uint32_t *freed, *freed_before;
 	uint32_t n_freed, n_freed_before;
 	uint64_t bytes_written;
+	/* Called when the disk is full; true when it made room. */
+	bool (*make_room)(void *context);
+	void *context;
 };
 
 /* Arena pieces: a map page and two lists; the caller gives their space. */
@@ -40,7 +44,8 @@ void slots_init(struct slots *s, uint8_t *map, uint32_t *freed, uint32_t *freed_
 
 /* After `high`, `used`, `seed` and the lists were set from superblock number
  * `durable`: discards maps of checkpoints that never became durable. E_DAMAGED:
- * a group has no map; slots_clear, then mark every page of the tree. */
+ * a group has no map, or one of its copies is bad; slots_clear, then mark every
+ * page of the tree, and slots_keep_freed. E_IO. */
 int slots_mount(struct slots *s, uint64_t durable);
 
 /* A free slot, now in use. E_FULL at the limit, E_IO, E_DAMAGED (the map). */
@@ -60,6 +65,8 @@ int slots_settle(struct slots *s);
 int slots_checkpointed(struct slots *s);
 /* Forgets all marks; the caller then marks what the tree uses (slots_mark). */
 int slots_clear(struct slots *s);
+/* Marks what the mounted checkpoint freed: its predecessor may still be needed. */
+int slots_keep_freed(struct slots *s);
 int slots_mark(struct slots *s, uint32_t slot);
 bool slots_is_used(struct slots *s, uint32_t slot);
 /* Bytes that the file has with that many slots. */

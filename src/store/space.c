@@ -171,12 +171,14 @@ static int owner_room(struct store *st, uint32_t owner, uint64_t size)
 	return used + size > st->config.owner_quota ? E_FULL : OK;
 }
 
-/* The index must be able to take a checkpoint's worth of copies beside itself. */
+/* Beside the pages that there are, the index must be able to take the copies
+ * that changing them makes, and what is staged and not in it yet. */
 static bool index_has_room(const struct store *st)
 {
 	const struct slots *s = &st->tree.slots;
+	uint32_t pages = s->used - s->n_freed - s->n_freed_before, staged = st->log.used / 1024 + 16;
 
-	return s->used + s->limit / 8 + 2 * CHECKPOINT_FREED / 8 < s->limit;
+	return (uint64_t)pages + checkpoint_slots(st) + staged < s->limit;
 }
 
 int store_room(struct store *st, uint32_t owner, uint64_t size)

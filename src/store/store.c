@@ -69,6 +69,11 @@ static uint32_t segment_size(uint64_t storage, enum port_fs_kind kind)
 	return (uint32_t)size;
 }
 
+static bool make_room(void *context)
+{
+	return space_give_reserve_up(context);
+}
+
 static bool take_memory(struct store *st, struct arena *arena)
 {
 	const struct store_config *c = &st->config;
@@ -183,6 +188,8 @@ int store_open(struct store **out, struct arena *arena, const struct store_confi
 	if (!take_memory(st, arena))
 		return E_NOMEM;
 	st->tree.slots.file = -1;
+	st->tree.slots.make_room = make_room;
+	st->tree.slots.context = st;
 	err = open_store(st, reason, cap);
 	if (err != OK) {
 		if (st->tree.slots.file >= 0)

@@ -19,7 +19,10 @@
 /* Copies under way at once; beyond it: E_AGAIN. */
 #define COPIES 16
 /* Lost tickets that are remembered. Only a full disk makes them, one a message. */
-#define LOST 32
+#define LOST 64
+/* Messages of one commit: at most so many tickets can be lost at once, and those
+ * of the commit before it may not be asked for yet. */
+#define LOG_MESSAGES (LOST / 2)
 /* Messages that are being read while they may be expunged: one a session. */
 #define PINS 96
 /* Open files for reading. */
@@ -46,11 +49,12 @@ struct log {
 	uint8_t *buffer;
 	uint32_t cap, used;
 	struct log_item *items;
-	uint32_t n_items, n_applied;
+	uint32_t n_items, n_applied, n_messages;
 	bool wanted;             /* somebody waits for the commit */
 	uint64_t lazy_since_us;  /* when the oldest lazy change was made; 0: none */
 	uint64_t staged, applied, durable; /* LSNs */
 	bool syncing;
+	bool recovered;          /* the sync failed, and all is durable in a fresh segment */
 	/* the open segment */
 	port_file file;          /* -1: none */
 	uint32_t segment, salt;
@@ -144,7 +148,9 @@ struct store {
 	bool unlinks_pending; /* removals that the directory's sync has not made durable */
 	bool swept;           /* what a cut left behind was removed: orphans can only be newer */
 	bool replaying;
-	uint32_t replay_at_segment, replay_at_offset; /* a checkpoint during the replay goes on from here */
+	/* The record that is just being applied, 0: none. A checkpoint in the middle
+	 * of a replay or of a commit has what comes before it. */
+	uint32_t applying_segment, applying_offset;
 	uint64_t charged;     /* bytes of all files, as `storage` counts them */
 	uint32_t index_high;  /* slots charged for */
 	bool reserve_there;
@@ -212,9 +218,12 @@ struct log_item *log_last(struct store *st);
 /* Applies the record just added at once if nothing waits before it (a lazy
  * change): 0; else asks for the commit and returns its ticket. */
 store_ticket log_lazy(struct store *st);
-/* True when a change may be applied before its sync: nothing waits before it. */
+/* True when everything staged is applied. */
 bool log_idle(const struct store *st);
-/* Applies the record just added; only when log_idle was true. */
+/* True when a change may be applied before its sync: nothing waits before it,
+ * and no checkpoint must come first. */
+bool log_at_once(const struct store *st);
+/* Applies the record just added; only when log_at_once was true. */
 int log_apply_now(struct store *st);
 store_ticket log_wait(struct store *st);
 void log_lose(struct store *st, struct log_item *item, int err);
@@ -279,6 +288,13 @@ uint64_t upload_orphans_from(const struct store *st);
 /* ---- checkpoint.c ---- */
 int checkpoint_write(struct store *st, bool clean);
 int checkpoint_slice(struct store *st);
+/* Slots that applying one record may take. */
+uint32_t checkpoint_slots(const struct store *st);
+/* Before a record is applied: makes room in the index by checkpoints, so that
+ * applying can't fail for want of it. */
+int checkpoint_make_room(struct store *st);
+/* Whether a change may be applied before its sync: no checkpoint is due first. */
+bool checkpoint_can_wait(const struct store *st);
 int super_read(struct store *st, unsigned which, struct super *out, bool adopt);
 int super_format(struct store *st);
 

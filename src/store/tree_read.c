@@ -400,31 +400,49 @@ int tree_checkpointed(struct tree *t)
 
 int tree_mark_all(struct tree *t)
 {
-	struct path path;
-	struct key least = { 0, 0 };
-	int err;
+	struct {
+		uint32_t slot;
+		unsigned child;
+	} way[TREE_HEIGHT_MAX];
+	unsigned depth = 1;
+	uint32_t marks = 0;
+	int err = OK;
 
 	if (t->root == NONE)
 		return OK;
-	err = tree_descend(t, least, false, &path);
-	if (err != OK)
-		return err;
-	for (unsigned d = 0; d < path.depth && err == OK; d++)
-		err = slots_mark(&t->slots, t->frames[path.frame[d]].slot);
-	while (err == OK) {
-		unsigned before[TREE_HEIGHT_MAX];
+	way[0].slot = t->root;
+	way[0].child = 0;
+	err = slots_mark(&t->slots, t->root);
+	while (err == OK && depth > 0) {
+		uint32_t frame, child = NONE;
+		const uint8_t *page;
+		unsigned level;
 
-		memcpy(before, path.index, sizeof before);
-		err = next_leaf(t, &path);
-		/* Mark every page of the way below the one whose child changed. */
-		for (unsigned d = path.depth - 1; err == OK && d > 0; d--) {
-			err = slots_mark(&t->slots, t->frames[path.frame[d]].slot);
-			if (path.index[d - 1] == before[d - 1] + 1)
-				break;
+		err = tree_fetch(t, way[depth - 1].slot, &frame);
+		if (err != OK)
+			break;
+		page = tree_page(t, frame);
+		level = page_level(page);
+		if (level > 0 && way[depth - 1].child < page_count(page))
+			child = branch_child(page, way[depth - 1].child++);
+		tree_unpin(t, frame);
+		if (child == NONE) {
+			depth--;
+			continue;
 		}
+		/* What is no tree ends here too. */
+		if (child >= t->slots.high || ++marks > t->slots.high)
+			return E_DAMAGED;
+		err = slots_mark(&t->slots, child);
+		/* Leaves have nothing below them: they need not be read. */
+		if (err != OK || level == 1)
+			continue;
+		if (depth == TREE_HEIGHT_MAX)
+			return E_DAMAGED;
+		way[depth].slot = child;
+		way[depth++].child = 0;
 	}
-	tree_path_release(t, &path);
-	return err == E_NOENT ? OK : err;
+	return err;
 }
 
 /* Whether the sums and keys that the way's branches hold for its leaf are

@@ -293,7 +293,7 @@ static int reap_slice(struct store *st)
 
 static bool checkpoint_is_due(const struct store *st)
 {
-	return st->checkpoint_due || st->tree.slots.n_freed >= CHECKPOINT_FREED ||
+	return st->checkpoint_due || !checkpoint_can_wait(st) ||
 		st->checkpoint_log > st->config.storage / CHECKPOINT_LOG_PART ||
 		store_box_time(st) - st->super.box_time >= CHECKPOINT_SECONDS;
 }

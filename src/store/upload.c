@@ -358,9 +358,10 @@ int store_upload_commit(struct store_upload *up, struct bytes summary, struct st
 			RECORD_HEADER + 16 + n * 28 + summary.len + (in_memory(up) ? frames_size(up->size) : 0));
 	if (err != OK)
 		return err;
-	body = log_body(st, 16 + n * 28 + summary.len);
+	body = st->log.n_messages < LOG_MESSAGES ? log_body(st, 16 + n * 28 + summary.len) : NULL;
 	if (!body)
-		return E_AGAIN;
+		return (void)log_wait(st), E_AGAIN;
+	st->log.n_messages++;
 	len = build(up, body, summary, targets, n, heads);
 	(void)log_add(st, RECORD_MESSAGE, len);
 	item = log_last(st);
