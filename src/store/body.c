@@ -67,6 +67,8 @@ void store_unpin(struct store *st, uint64_t object)
 		return;
 	if (pin->dead && pin->place.blob)
 		(void)files_remove(st, true, object, space_of_blob(pin->place.size));
+	if (pin->dead)
+		st->sweep_due = true;
 	pin->object = 0;
 }
 

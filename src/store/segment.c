@@ -178,6 +178,7 @@ int segment_close(struct store *st, uint64_t last_lsn, uint32_t valid_end)
 	log->file = -1;
 	log->prev_segment = log->segment;
 	log->prev_valid_end = valid_end;
+	st->sweep_due = true;
 	err = segment_row_get(st, log->segment, &row);
 	if (err != OK)
 		return err;

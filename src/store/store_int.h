@@ -31,6 +31,8 @@
  * apply gives up at most a few hundred (STORE_UIDS entries and their objects,
  * each on pages of its own), and SLOTS_FREED_MAX must never be met. */
 #define CHECKPOINT_FREED 256
+/* Damaged segments that cleaning passes by. */
+#define CLEAN_FAILED 32
 /* Jump of LSN (and with it MODSEQ) at an unclean mount. */
 #define LSN_JUMP (1u << 20)
 
@@ -159,7 +161,9 @@ struct store {
 	bool clean_wanted;       /* somebody waits for room that cleaning can make */
 	bool clean_hopeless;     /* no segment has garbage worth copying for; until something is freed */
 	bool sweep_due;          /* a checkpoint may have set segments free */
-	uint32_t clean_failed;   /* a segment that can't be cleaned: not tried again in this mount */
+	/* Segments that can't be cleaned: not tried again in this mount. When there
+	 * are as many as that, none is: the flash is dying. */
+	uint32_t clean_failed[CLEAN_FAILED], n_clean_failed;
 	struct cleaning cleaning;
 	uint64_t mount_us, box_base;
 	uint64_t bytes_in, syncs_before;

@@ -40,6 +40,16 @@ static bool pinned(const struct store *st, uint32_t segment)
 	return false;
 }
 
+static bool failed(const struct store *st, uint32_t segment)
+{
+	if (st->n_clean_failed == CLEAN_FAILED)
+		return true;
+	for (unsigned i = 0; i < st->n_clean_failed; i++)
+		if (st->clean_failed[i] == segment)
+			return true;
+	return false;
+}
+
 static void look_at(struct store *st, uint32_t id, const struct segment *row, struct segments *out)
 {
 	uint64_t size = st->extend ? st->super.segment_size : row->end;
@@ -56,7 +66,7 @@ static void look_at(struct store *st, uint32_t id, const struct segment *row, st
 		}
 		return;
 	}
-	if (row->live >= size / 8 * CLEAN_ALIVE_PART || id == st->clean_failed)
+	if (row->live >= size / 8 * CLEAN_ALIVE_PART || failed(st, id))
 		return;
 	if (!out->victim || row->live * out->victim_size < out->victim_live * size) {
 		out->victim = id;
@@ -107,6 +117,17 @@ static bool space_is_low(const struct store *st)
 	return st->charged + keep > st->config.storage + (st->reserve_there ? 0 : space_reserve_size(st));
 }
 
+/* What is left of a segment that can't be read stays where it is. */
+static int give_up(struct store *st, uint32_t segment)
+{
+	st->clean_failed[st->n_clean_failed++] = segment;
+	st->damaged++;
+	log_error("store: segment %lu can't be cleaned: what is left in it is kept, `cubby check` tells what is damaged",
+		(unsigned long)segment);
+	st->cleaning.segment = 0;
+	return E_AGAIN;
+}
+
 static int clean_begin(struct store *st, uint32_t victim)
 {
 	struct cleaning *c = &st->cleaning;
@@ -117,12 +138,8 @@ static int clean_begin(struct store *st, uint32_t victim)
 	if (err != OK)
 		return err;
 	c->file = files_open(st, false, victim);
-	if (c->file < 0 || segment_read_header(st, c->file, victim, &header) != OK) {
-		st->clean_failed = victim;
-		st->damaged++;
-		log_error("store: segment %lu can't be read: it is not cleaned", (unsigned long)victim);
-		return OK;
-	}
+	if (c->file < 0 || segment_read_header(st, c->file, victim, &header) != OK)
+		return give_up(st, victim);
 	*c = (struct cleaning){ .segment = victim, .offset = RECORD_BLOCK, .end = row.end, .salt = header.salt };
 	return E_AGAIN;
 }
@@ -207,14 +224,35 @@ static int clean_end(struct store *st)
 		return E_AGAIN;
 	}
 	err = segment_row_get(st, c->segment, &row);
-	if (err == OK && row.live) {
-		st->clean_failed = c->segment;
-		log_error("store: segment %lu holds damaged messages: it is kept", (unsigned long)c->segment);
-	}
+	if (err == OK && row.live)
+		return give_up(st, c->segment);
 	c->segment = 0;
 	st->cleaned++;
 	st->checkpoint_due = true;
 	return err == OK ? E_AGAIN : err;
+}
+
+/* The record at the cleaning's place; behind a damaged one the next whose header
+ * is good. E_AGAIN: none in the piece that was looked at. */
+static int clean_find(struct store *st, port_file f, struct record *r, uint32_t *at)
+{
+	struct cleaning *c = &st->cleaning;
+	uint64_t from = record_align(c->offset);
+	int64_t n;
+
+	if (scan_record(f, c->salt, c->offset, c->end, r, at) == OK)
+		return OK;
+	n = port_read(f, from, st->scratch, SCRATCH);
+	if (n < 0)
+		return E_IO;
+	for (int64_t i = 0; i + (int64_t)RECORD_HEADER <= n; i += RECORD_ALIGN) {
+		*at = (uint32_t)(from + (uint64_t)i);
+		if (record_get(st->scratch + i, r, c->salt) &&
+			(uint64_t)*at + RECORD_HEADER + r->body_len + r->tail_len <= c->end)
+			return OK;
+	}
+	c->offset = n < (int64_t)SCRATCH || from + SCRATCH > c->end ? c->end : (uint32_t)from + SCRATCH;
+	return E_AGAIN;
 }
 
 static int clean_slice(struct store *st)
@@ -230,16 +268,11 @@ static int clean_slice(struct store *st)
 
 		if (c->offset + RECORD_HEADER > c->end)
 			return clean_end(st);
-		if (f < 0)
-			return f;
-		err = scan_record(f, c->salt, c->offset, c->end, &r, &at);
-		if (err != OK) {
-			c->offset = (uint32_t)record_align(c->offset + 1); /* damage: look further on */
-			continue;
-		}
-		err = clean_record(st, &r, at);
+		err = f < 0 ? E_IO : clean_find(st, f, &r, &at);
+		if (err == OK)
+			err = clean_record(st, &r, at);
 		if (err != OK)
-			return err;
+			return err == E_AGAIN ? E_AGAIN : give_up(st, c->segment);
 		bytes += r.tail_len;
 		c->offset = at + (uint32_t)(r.tail_len ? RECORD_HEADER + r.body_len + r.tail_len : record_size(&r));
 	}
@@ -302,12 +335,12 @@ static bool checkpoint_is_due(const struct store *st)
 static int segments_slice(struct store *st)
 {
 	struct segments seen;
-	bool low = space_is_low(st) || st->clean_wanted;
+	bool low = space_is_low(st), clean = (low || st->clean_wanted) && !st->clean_hopeless;
 	int err;
 
 	if (st->cleaning.segment)
 		return clean_slice(st);
-	if (!low && !st->sweep_due)
+	if (!clean && !st->sweep_due)
 		return OK;
 	err = look(st, &seen);
 	if (err != OK)
@@ -315,12 +348,13 @@ static int segments_slice(struct store *st)
 	if (seen.free_id)
 		return give_back(st, &seen);
 	st->sweep_due = false;
-	if (!low)
-		return OK;
-	if (seen.waiting) {
+	/* Records of flags die with their segment: it goes even when nothing is to be cleaned. */
+	if (seen.waiting && (low || clean)) {
 		st->checkpoint_due = true;
 		return E_AGAIN;
 	}
+	if (!clean)
+		return OK;
 	if (seen.victim)
 		return clean_begin(st, seen.victim);
 	st->clean_hopeless = true;
@@ -340,7 +374,7 @@ int store_maintain(struct store *st)
 		if (err == OK)
 			st->sweep_due = true;
 	}
-	if (err == OK && !st->clean_hopeless)
+	if (err == OK)
 		err = segments_slice(st);
 	if (err == OK)
 		err = reap_slice(st);
