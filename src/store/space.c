@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "port/system.h"
 
 #define BLOCK 4096u
 
@@ -17,6 +18,11 @@ uint64_t space_of_blob(uint64_t size)
 {
 	return blocks(frames_size(size));
 }
+
+/* The disk is looked at this often for the reserve that is missing, and it is
+ * made when so much more than itself is free. */
+#define RESERVE_AGAIN_US 2000000
+#define RESERVE_MARGIN (64u * 1024)
 
 /* The pages of a checkpoint, at most; in a small store fewer, which then makes
  * its checkpoints sooner. */
@@ -102,6 +108,18 @@ bool space_has(const struct store *st, uint64_t bytes, bool control)
 	return st->charged + bytes + (control ? 0 : 16 * PAGE_SIZE) <= limit;
 }
 
+/* Whether there is room for it on the disk as well, which others fill too. */
+static bool reserve_fits(struct store *st)
+{
+	uint64_t size = space_reserve_size(st), now = port_now_us();
+	struct port_fs fs;
+
+	if (st->reserve_there || !space_has(st, size, false) || now < st->reserve_after_us)
+		return false;
+	st->reserve_after_us = now + RESERVE_AGAIN_US;
+	return port_fs_info(st->dir, &fs) == OK && fs.free > size + RESERVE_MARGIN;
+}
+
 int space_make_reserve(struct store *st)
 {
 	char path[PORT_PATH_MAX];
@@ -109,7 +127,7 @@ int space_make_reserve(struct store *st)
 	port_file f;
 	int err = OK;
 
-	if (st->reserve_there || !space_has(st, size, false))
+	if (!reserve_fits(st))
 		return OK;
 	err = files_before_create(st);
 	if (err != OK)
@@ -154,6 +172,7 @@ bool space_give_reserve_up(struct store *st)
 		return false;
 	st->reserve_there = false;
 	st->unlinks_pending = true;
+	st->reserve_after_us = 0;
 	space_charge(st, -(int64_t)blocks(space_reserve_size(st)));
 	log_warning("store: storage is full: the reserve was given up so that mail can be removed");
 	return true;
@@ -181,6 +200,13 @@ static bool index_has_room(const struct store *st)
 	return (uint64_t)pages + checkpoint_slots(st) + staged < s->limit;
 }
 
+/* Without the reserve what is left is for what makes room: mail would eat it,
+ * and then nothing could be removed any more. */
+bool space_for_mail(const struct store *st)
+{
+	return st->reserve_there;
+}
+
 int store_room(struct store *st, uint32_t owner, uint64_t size)
 {
 	uint64_t record = RECORD_HEADER + 512 + frames_size(size);
@@ -189,7 +215,7 @@ int store_room(struct store *st, uint32_t owner, uint64_t size)
 		return E_TOOBIG;
 	if (st->read_only)
 		return E_READONLY;
-	if (st->super.live + record > space_capacity(st) || !index_has_room(st))
+	if (!space_for_mail(st) || st->super.live + record > space_capacity(st) || !index_has_room(st))
 		return E_FULL;
 	return owner_room(st, owner, size);
 }
@@ -197,7 +223,7 @@ int store_room(struct store *st, uint32_t owner, uint64_t size)
 int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
 {
 	(void)n;
-	if (!index_has_room(st))
+	if (!space_for_mail(st) || !index_has_room(st))
 		return E_FULL;
 	return owner_room(st, owner, size);
 }

@@ -156,6 +156,7 @@ struct store {
 	uint64_t charged;     /* bytes of all files, as `storage` counts them */
 	uint32_t index_high;  /* slots charged for */
 	bool reserve_there;
+	uint64_t reserve_after_us; /* not made anew before this time */
 	bool checkpoint_due;
 	uint64_t checkpoint_log; /* bytes logged since the last checkpoint */
 	bool clean_wanted;       /* somebody waits for room that cleaning can make */
@@ -205,6 +206,8 @@ int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
 /* Room for a record of that many bytes in the log, segments included. E_FULL;
  * E_AGAIN when cleaning will make it. */
 int space_for_record(struct store *st, uint64_t bytes);
+/* Mail may come in; false while the reserve is given up. */
+bool space_for_mail(const struct store *st);
 int space_make_reserve(struct store *st);
 bool space_give_reserve_up(struct store *st);
 

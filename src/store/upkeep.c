@@ -114,7 +114,7 @@ static bool space_is_low(const struct store *st)
 {
 	uint64_t keep = 2 * (uint64_t)st->super.segment_size + st->config.storage / 16;
 
-	return st->charged + keep > st->config.storage + (st->reserve_there ? 0 : space_reserve_size(st));
+	return st->charged + keep + (st->reserve_there ? 0 : space_reserve_size(st)) > st->config.storage;
 }
 
 /* What is left of a segment that can't be read stays where it is. */
@@ -122,7 +122,8 @@ static int give_up(struct store *st, uint32_t segment)
 {
 	st->clean_failed[st->n_clean_failed++] = segment;
 	st->damaged++;
-	log_error("store: segment %lu can't be cleaned: what is left in it is kept, `cubby check` tells what is damaged",
+	log_error(
+		"store: segment %lu can't be cleaned: what is left in it is kept, `cubby check` tells what is damaged",
 		(unsigned long)segment);
 	st->cleaning.segment = 0;
 	return E_AGAIN;

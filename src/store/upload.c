@@ -85,7 +85,7 @@ int store_upload_begin(struct store *st, uint64_t size, struct store_upload **ou
 		return E_READONLY;
 	if (size > st->config.message_max)
 		return E_TOOBIG;
-	if (st->super.live + size > space_capacity(st))
+	if (!space_for_mail(st) || st->super.live + size > space_capacity(st))
 		return E_FULL;
 	/* One frame at least must be there for each upload. */
 	if (pool_free(&st->chunks) == 0)

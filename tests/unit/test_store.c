@@ -530,6 +530,89 @@ T_TEST(refuses_a_medium_that_loses_mail)
 	open_with(&config);
 }
 
+T_TEST(a_disk_filled_by_others_still_lets_mail_go)
+{
+	struct store_config config = small;
+	struct store_flag_change flag = { STORE_FLAGS_ADD, STORE_FLAGGED, 0, false, false };
+	struct store_target target;
+	uint32_t box, uid = 1;
+	uint64_t modseq;
+	store_ticket t;
+
+	config.allow_volatile = false;
+	sim_reset(1);
+	sim_disk(PORT_FS_EXT4, 32 << 20);
+	open_with(&config);
+	box = make("INBOX");
+	for (unsigned i = 0; i < 100; i++)
+		add(box, i, 10000);
+	upkeep();
+	sim_disk_taken((32 << 20) - sim_charged("mail"));
+	/* The first of these finds the disk full; from then on no mail comes in. */
+	for (unsigned i = 0; i < 300; i++) {
+		int err = begin_message(box, i, 20000, &target, &t);
+
+		T_OK(err == OK || err == E_FULL || err == E_NOSPC);
+		commit();
+	}
+	T_EQ(store_room(st, 1, 100), E_FULL);
+	for (uid = 1; uid <= 60; uid++) {
+		T_EQ(store_flags(st, box, &uid, 1, &flag, &modseq, &t), OK);
+		commit();
+		T_EQ(store_ticket_result(st, t), OK);
+		T_EQ(store_expunge(st, box, &uid, 1, &modseq, &t), OK);
+		commit();
+		T_EQ(store_ticket_result(st, t), OK);
+		upkeep();
+	}
+	/* A restart finds it full as well. */
+	sim_kill();
+	open_with(&config);
+	for (; uid <= 90; uid++) {
+		T_EQ(store_expunge(st, box, &uid, 1, &modseq, &t), OK);
+		commit();
+		T_EQ(store_ticket_result(st, t), OK);
+	}
+	/* The other program gives its bytes back: mail comes in again. */
+	sim_disk_taken(0);
+	for (int i = 0; i < 100 && store_room(st, 1, 100) != OK; i++) {
+		upkeep();
+		sim_advance_us(3000000);
+	}
+	T_EQ(store_room(st, 1, 100), OK);
+	check_message(box, 95, 94, 10000);
+}
+
+T_TEST(a_full_disk_does_not_keep_the_store_shut)
+{
+	struct store_config config = small;
+	struct store_mailbox m;
+	uint32_t box, uid;
+	uint64_t modseq;
+	store_ticket t;
+
+	config.allow_volatile = false;
+	sim_reset(1);
+	sim_disk(PORT_FS_EXT4, 32 << 20);
+	open_with(&config);
+	box = make("INBOX");
+	for (unsigned i = 0; i < 300; i++)
+		add(box, i, 10000);
+	/* Killed, with much to replay, and not a byte is free when it starts again. */
+	sim_kill();
+	sim_disk_taken((32 << 20) - sim_charged("mail"));
+	open_with(&config);
+	T_EQ(store_mailbox_get(st, box, &m), OK);
+	T_EQ(m.messages, 300);
+	for (uid = 1; uid <= 200; uid++) {
+		T_EQ(store_expunge(st, box, &uid, 1, &modseq, &t), OK);
+		commit();
+		T_EQ(store_ticket_result(st, t), OK);
+		upkeep();
+	}
+	check_message(box, 250, 249, 10000);
+}
+
 T_TEST(check_finds_damage)
 {
 	uint32_t box;
@@ -555,7 +638,8 @@ T_TEST(check_finds_damage)
 	T_EQ(store_body(st, e.object, 0, body, sizeof body), 4000);
 }
 
-T_MAIN(T_RUN(refuses_a_medium_that_loses_mail) T_RUN(check_finds_damage) T_RUN(keeps_messages_over_a_restart)
-		T_RUN(recovers_without_a_clean_stop) T_RUN(names_form_a_tree) T_RUN(flags_count_and_wait)
-			T_RUN(copy_is_all_or_nothing) T_RUN(move_keeps_keywords_by_name) T_RUN(walks_and_ranks)
-				T_RUN(full_store_refuses_and_cleans))
+T_MAIN(T_RUN(refuses_a_medium_that_loses_mail) T_RUN(check_finds_damage) T_RUN(a_full_disk_does_not_keep_the_store_shut)
+		T_RUN(a_disk_filled_by_others_still_lets_mail_go) T_RUN(keeps_messages_over_a_restart)
+			T_RUN(recovers_without_a_clean_stop) T_RUN(names_form_a_tree) T_RUN(flags_count_and_wait)
+				T_RUN(copy_is_all_or_nothing) T_RUN(move_keeps_keywords_by_name) T_RUN(walks_and_ranks)
+					T_RUN(full_store_refuses_and_cleans))
