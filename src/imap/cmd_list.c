@@ -116,7 +116,8 @@ static enum read read_patterns(struct list_unit *u, struct parse *p, struct byte
 		if (!parse_list_mailbox(p, &scratch, &pattern))
 			return READ_WRONG;
 		*root |= pattern.len == 0 && !list;
-		if (!add_pattern(u, reference, pattern))
+		/* RFC 5258 section 3: an empty one among others matches nothing */
+		if (pattern.len && !add_pattern(u, reference, pattern))
 			return READ_TOO_MUCH;
 	} while (list && parse_space(p));
 	return !list || parse_char(p, ')') ? READ_FINE : READ_WRONG;
@@ -128,21 +129,27 @@ static enum read read_list(struct list_unit *u, struct parse *p, bool *root)
 	struct buf scratch;
 	struct bytes reference;
 	enum read result;
+	bool extended;
 
 	buf_init(&scratch, space, sizeof(space));
 	if (!parse_space(p))
 		return READ_WRONG;
-	if (!u->lsub && parse_peek(p) == '(' && (!read_options(p, select_options, &u->select, NULL) || !parse_space(p)))
+	extended = !u->lsub && parse_peek(p) == '(';
+	if (extended && (!read_options(p, select_options, &u->select, NULL) || !parse_space(p)))
 		return READ_WRONG;
 	if (!parse_astring(p, &scratch, &reference) || !parse_space(p))
 		return READ_WRONG;
 	result = read_patterns(u, p, reference, root);
 	if (result != READ_FINE)
 		return result;
-	if (!u->lsub && parse_space(p) && p->at < p->text.len &&
-		(!parse_keyword(p, "RETURN") || !parse_space(p) ||
-			!read_options(p, return_options, &u->returns, &u->status)))
-		return READ_WRONG;
+	if (!u->lsub && parse_space(p) && p->at < p->text.len) {
+		if (!parse_keyword(p, "RETURN") || !parse_space(p) ||
+			!read_options(p, return_options, &u->returns, &u->status))
+			return READ_WRONG;
+		extended = true;
+	}
+	/* RFC 5258 section 3: to an extended LIST the empty name is nothing special */
+	*root &= !extended;
 	return parse_end(p) ? READ_FINE : READ_WRONG;
 }
 
@@ -181,8 +188,7 @@ static void put_attributes(const struct list_unit *u, struct buf *out, const str
 		return;
 	}
 	if (!line->mailbox) {
-		put_attribute(out, "\\NonExistent");
-		put_attribute(out, "\\Noselect");
+		put_attribute(out, "\\NonExistent"); /* implies \Noselect, and only one of them may stand */
 	} else {
 		put_attribute(out, line->mailbox->has_children ? "\\HasChildren" : "\\HasNoChildren");
 		for (unsigned use = 1; use <= STORE_USE_ARCHIVE; use <<= 1)
@@ -204,10 +210,11 @@ static void put_line(const struct list_unit *u, struct buf *out, const struct li
 	buf_puts(out, "\r\n");
 }
 
-/* A STATUS line follows the LIST line of a mailbox that can be selected. */
+/* A STATUS line follows the LIST line of a mailbox that can be selected and
+ * that is not only there for what is below it (RFC 5819 section 3). */
 static void want_status(struct list_unit *u, const struct line *line)
 {
-	if (!(u->returns & RETURN_STATUS) || !line->mailbox)
+	if (!(u->returns & RETURN_STATUS) || !line->mailbox || (!line->subscribed && line->subscribed_below))
 		return;
 	u->counting = true;
 	u->current = line->mailbox->id;
@@ -394,10 +401,8 @@ static int begin(struct session *s, struct list_unit *u)
 	default:
 		break;
 	}
-	if ((u->select & SELECT_RECURSIVE) && !(u->select & (SELECT_SUBSCRIBED | SELECT_SPECIAL)))
-		return session_bad(s, "RECURSIVEMATCH needs another option to go by (RFC 5258)");
 	if ((u->select & SELECT_RECURSIVE) && !(u->select & SELECT_SUBSCRIBED))
-		return session_no(s, "[CANNOT] RECURSIVEMATCH works together with SUBSCRIBED here");
+		return session_bad(s, "RECURSIVEMATCH needs another option to go by (RFC 5258)");
 	u->stack[0] = (struct list_level){ 0, 0 };
 	u->depth = 1;
 	s->stage = root ? LIST_ROOT : u->lsub || (u->select & SELECT_SUBSCRIBED) ? LIST_SUBSCRIPTIONS : LIST_TREE;
