@@ -217,7 +217,8 @@ static int move_batch(struct session *s, struct batch_unit *u)
 }
 
 /* COPYUID stands before the EXPUNGEs (RFC 6851 section 4.3). By numbers these
- * come only at the end, or the rest of the set would name other messages. */
+ * come only at the end, or the rest of the set would name other messages; and so
+ * within one mailbox, or it would name those that were moved already. */
 static int tell_batch(struct session *s, struct batch_unit *u, struct conn *c)
 {
 	struct buf *out = conn_output(c);
@@ -232,7 +233,7 @@ static int tell_batch(struct session *s, struct batch_unit *u, struct conn *c)
 		s->in_line = false;
 		u->n_ranges = 0;
 	}
-	if (s->uid || u->last)
+	if ((s->uid && u->target != s->view.mailbox) || u->last)
 		step = session_tell(s, c, true);
 	if (step != RUN_DONE || s->phase == SESSION_BYE)
 		return step;
@@ -256,8 +257,6 @@ int cmd_move(struct session *s, struct conn *c)
 			return step;
 		if (s->view.read_only)
 			return session_no(s, "[READ-ONLY] The mailbox was opened by EXAMINE");
-		if (u->target == s->view.mailbox)
-			return session_no(s, "[CANNOT] They are in that mailbox already");
 		s->stage = COPY_GATHER;
 	}
 	batch_point(s, u);
