@@ -53,7 +53,7 @@ static bool skip_id(struct session *s, struct parse *p)
 		return false;
 	while (!parse_char(p, ')')) {
 		buf_init(&scratch, s->server->scratch, SERVER_SCRATCH);
-		if (!parse_nstring(p, &scratch, &word))
+		if (!parse_string(p, &scratch, &word) || !parse_space(p) || !parse_nstring(p, &scratch, &word))
 			return false;
 		parse_space(p);
 	}
