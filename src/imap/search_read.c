@@ -156,7 +156,7 @@ static bool read_modseq_entry(struct parse *p, struct search_unit *u)
 	struct bytes entry;
 
 	return read_string(p, u, &entry) && bytes_starts_nocase(entry, "/flags/") && parse_space(p) &&
-	       (parse_keyword(p, "all") || parse_keyword(p, "shared") || parse_keyword(p, "priv")) && parse_space(p);
+		(parse_keyword(p, "all") || parse_keyword(p, "shared") || parse_keyword(p, "priv")) && parse_space(p);
 }
 
 static int read_modseq(struct parse *p, struct search_unit *u)
