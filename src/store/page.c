@@ -51,23 +51,42 @@ static unsigned cell_size(const uint8_t *page, unsigned offset)
 	return CELL_HEAD + le16(page + offset + 16);
 }
 
+/* The first key of the leftmost branch may be anything: smaller ones go below
+ * it all the same. */
+static bool branch_sane(const uint8_t *page)
+{
+	unsigned n = page_count(page);
+
+	if (n == 0 || n > PAGE_BRANCH_MAX)
+		return false;
+	for (unsigned i = 2; i < n; i++)
+		if (key_compare(branch_key(page, i - 1), branch_key(page, i)) >= 0)
+			return false;
+	return true;
+}
+
 bool page_sane(const uint8_t *page)
 {
-	unsigned n = page_count(page), heap = le16(page + AT_HEAP);
+	unsigned n = page_count(page), heap = le16(page + AT_HEAP), cells = le16(page + AT_HOLES);
 
 	if (le32(page + AT_MAGIC) != PAGE_MAGIC || page_level(page) > 15)
 		return false;
 	if (page_level(page) > 0)
-		return n > 0 && n <= PAGE_BRANCH_MAX;
+		return branch_sane(page);
 	if (heap > PAGE_SIZE || PAGE_HEADER + 2 * n > heap)
 		return false;
 	for (unsigned i = 0; i < n; i++) {
 		unsigned at = cell_offset(page, i);
 
-		if (at < heap || at + CELL_HEAD > PAGE_SIZE || at + cell_size(page, at) > PAGE_SIZE)
+		if (at < heap || at + CELL_HEAD > PAGE_SIZE || at + cell_size(page, at) > PAGE_SIZE ||
+			cell_size(page, at) > CELL_HEAD + PAGE_VALUE_MAX)
 			return false;
+		if (i > 0 && key_compare(page_key(page, i - 1), page_key(page, i)) >= 0)
+			return false;
+		cells += cell_size(page, at);
 	}
-	return true;
+	/* Cells and holes fill it, so that no change runs out of it. */
+	return cells == PAGE_SIZE - heap;
 }
 
 uint64_t page_expunged(const uint8_t *page)

@@ -218,12 +218,16 @@ static bool can_merge(const uint8_t *a, const uint8_t *b)
 static int merge_children(struct tree *t, uint8_t *parent, unsigned i, bool *merged)
 {
 	uint32_t left, right;
-	int err = tree_fetch(t, branch_child(parent, i - 1), &left);
+	int err = tree_fetch_child(t, parent, i - 1, &left);
 
 	*merged = false;
 	if (err != OK)
 		return err;
-	err = tree_fetch(t, branch_child(parent, i), &right);
+	err = tree_fetch_child(t, parent, i, &right);
+	if (err == OK && left == right) {
+		tree_unpin(t, right);
+		err = E_DAMAGED;
+	}
 	if (err != OK) {
 		tree_unpin(t, left);
 		return err;
@@ -272,12 +276,16 @@ static int shrink_root(struct tree *t)
 			tree_unpin(t, frame);
 			return OK;
 		}
-		child = branch_child(page, 0);
+		err = tree_fetch_child(t, page, 0, &child);
+		if (err == OK) {
+			t->root = t->frames[child].slot;
+			tree_unpin(t, child);
+		}
 		tree_unpin(t, frame);
-		err = tree_drop_page(t, frame);
+		if (err == OK)
+			err = tree_drop_page(t, frame);
 		if (err != OK)
 			return err;
-		t->root = child;
 	}
 	return OK;
 }

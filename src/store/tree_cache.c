@@ -166,6 +166,17 @@ int tree_fetch(struct tree *t, uint32_t slot, uint32_t *frame)
 	return OK;
 }
 
+int tree_fetch_child(struct tree *t, const uint8_t *branch, unsigned i, uint32_t *frame)
+{
+	int err = tree_fetch(t, branch_child(branch, i), frame);
+
+	if (err == OK && page_level(tree_page(t, *frame)) + 1 != page_level(branch)) {
+		tree_unpin(t, *frame);
+		err = E_DAMAGED;
+	}
+	return err;
+}
+
 static void mark_dirty(struct tree *t, uint32_t frame)
 {
 	if (!t->frames[frame].dirty) {

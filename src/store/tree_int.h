@@ -25,6 +25,9 @@ struct path {
 uint8_t *tree_page(struct tree *t, uint32_t frame);
 /* The page in a slot, pinned. E_IO, E_DAMAGED. */
 int tree_fetch(struct tree *t, uint32_t slot, uint32_t *frame);
+/* The i-th child of a (pinned) branch; E_DAMAGED too when it is not of the level
+ * below, so that every way down ends. */
+int tree_fetch_child(struct tree *t, const uint8_t *branch, unsigned i, uint32_t *frame);
 void tree_unpin(struct tree *t, uint32_t frame);
 /* An empty page in a fresh slot, pinned. */
 int tree_make_page(struct tree *t, unsigned level, uint32_t *frame);

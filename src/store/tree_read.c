@@ -52,14 +52,10 @@ static int next_leaf(struct tree *t, struct path *path)
 	for (;;) {
 		const uint8_t *parent = tree_page(t, path->frame[path->depth - 1]);
 		uint32_t frame;
-		int err = tree_fetch(t, branch_child(parent, path->index[path->depth - 1]), &frame);
+		int err = tree_fetch_child(t, parent, path->index[path->depth - 1], &frame);
 
 		if (err != OK)
 			return err;
-		if (page_level(tree_page(t, frame)) + 1 != page_level(parent)) {
-			tree_unpin(t, frame);
-			return E_DAMAGED;
-		}
 		path->frame[path->depth] = frame;
 		path->index[path->depth] = 0;
 		path->depth++;
@@ -90,6 +86,11 @@ static int seek(struct tree *t, struct key k, struct path *path, unsigned *i)
 			return err;
 		}
 		*i = 0;
+	}
+	/* Those who walk trust that each key is above the one before it. */
+	if (key_compare(page_key(tree_page(t, path->frame[path->depth - 1]), *i), k) < 0) {
+		tree_path_release(t, path);
+		return E_DAMAGED;
 	}
 	return OK;
 }
@@ -252,7 +253,7 @@ static int next_wanted_leaf(struct tree *t, struct path *path, wanted_fn wanted,
 			from = path->index[d - 1] + 1;
 			continue;
 		}
-		err = tree_fetch(t, branch_child(page, path->index[d]), &frame);
+		err = tree_fetch_child(t, page, path->index[d], &frame);
 		if (err != OK)
 			return err;
 		path->frame[path->depth++] = frame;
@@ -334,10 +335,13 @@ int tree_first_unseen(struct tree *t, struct key k, struct key *found)
 		/* All its unseen ones lie before k: go on after this leaf. */
 		err = next_wanted_leaf(t, &path, has_unseen, 0);
 		if (err == OK)
-			k = page_key(tree_page(t, path.frame[path.depth - 1]), 0);
+			*found = branch_key(tree_page(t, path.frame[path.depth - 2]), path.index[path.depth - 2]);
 		tree_path_release(t, &path);
 		if (err != OK)
 			return err;
+		if (key_compare(*found, k) <= 0)
+			return E_DAMAGED;
+		k = *found;
 	}
 }
 
@@ -362,7 +366,9 @@ int tree_expunged_leaf(struct tree *t, struct key k, uint64_t modseq, struct key
 	if (err == OK)
 		*to = branch_key(tree_page(t, path.frame[path.depth - 2]), path.index[path.depth - 2]);
 	tree_path_release(t, &path);
-	return err == E_NOENT ? OK : err;
+	if (err == E_NOENT || err == OK)
+		err = key_compare(*from, *to) < 0 ? OK : E_DAMAGED;
+	return err;
 }
 
 int tree_write_some(struct tree *t, uint32_t n)
