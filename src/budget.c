@@ -13,8 +13,9 @@
 #include "view/view.h"
 
 /* Connections for delivery and for the owner's tools, on top of all others, so
- * that idle clients can't keep mail out. */
+ * that idle clients can't keep mail out, nor deliveries the owner. */
 #define DELIVERY_PLACES 4
+#define OWNER_PLACES 2
 /* The index cache takes what is left, between these bounds (pages): below the
  * first a page is read again and again, above the second nothing is won. */
 #define CACHE_LEAST 64
@@ -58,7 +59,7 @@ static void count_connections(const struct config *config, struct budget *b)
 	b->loop = (struct loop_config){
 		.connections = config->connections,
 		.login_places = login,
-		.delivery_places = DELIVERY_PLACES,
+		.delivery_places = DELIVERY_PLACES + OWNER_PLACES,
 		/* A connection holds one only while a command is incomplete. */
 		.input_buffers = at_least(config->connections / 3, 6),
 		.long_buffers = 2,
@@ -70,8 +71,9 @@ static void count_connections(const struct config *config, struct budget *b)
 	};
 	b->tls_places = config->tls_certificate[0] ? b->loop.tls_places : 0;
 	b->loop.tls_places = b->tls_places;
-	b->places = config->connections + login + DELIVERY_PLACES;
-	b->control_sessions = DELIVERY_PLACES;
+	b->places = config->connections + login + DELIVERY_PLACES + OWNER_PLACES;
+	b->control_sessions = OWNER_PLACES;
+	b->deliveries = DELIVERY_PLACES;
 	b->tombstones = at_least(16ull * config->connections, 256);
 	b->searches = 3;
 	b->arrivals = UPLOADS;

@@ -15,6 +15,7 @@ struct budget {
 	struct store_config store;
 	struct imap_config imap;
 	uint32_t places;     /* logged-in, login and delivery places together */
+	uint32_t deliveries; /* LMTP sessions at once */
 	uint32_t tls_places, tombstones, arrivals, searches, control_sessions, logins;
 	uint64_t sum;
 };

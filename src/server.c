@@ -105,7 +105,7 @@ static int start_services(void)
 	const struct imap_parts parts = { server.store, server.views, server.arrivals, server.searches,
 		server.accounts };
 	const struct smtp_config smtp = { server.store, server.accounts, server.arrivals, domain, config->message_size,
-		budget->loop.delivery_places, port_wall_time, port_zone_minutes };
+		budget->deliveries, port_wall_time, port_zone_minutes };
 	const struct control_config control = { { server.store, server.accounts, server.arrivals }, config->quota,
 		&server.report, budget->control_sessions };
 	static const struct pool *pools[1];
@@ -220,6 +220,9 @@ static int start_listeners(void)
 
 		lc.protocol = protocol_of(l->protocol, &lc.tls);
 		lc.delivery = l->protocol == CONFIG_LMTP || l->protocol == CONFIG_CONTROL;
+		lc.most = l->protocol == CONFIG_LMTP    ? budget->deliveries
+			: l->protocol == CONFIG_CONTROL ? budget->control_sessions
+							: 0;
 		lc.from = l->from_n ? l->from : config->allow_from;
 		lc.from_n = l->from_n ? l->from_n : config->allow_from_n;
 		if (!lc.protocol) {

@@ -23,6 +23,7 @@ static void *lmtp_open(struct conn *c, void *context)
 
 const struct protocol lmtp_protocol = {
 	.name = "lmtp",
+	.busy = "421 4.3.2 Too many connections, try again later\r\n",
 	.open = lmtp_open,
 	.step = smtp_step,
 	.farewell = smtp_farewell,

@@ -68,6 +68,19 @@ static void refuse(struct loop *l, const struct listener_config *listener, port_
 	port_shut(s);
 }
 
+/* Connections of the listener's protocol, by all of its listeners. */
+static bool too_many(const struct loop *l, const struct listener_config *listener)
+{
+	uint32_t n = 0;
+
+	if (listener->most == 0)
+		return false;
+	for (uint32_t i = 0; i < l->conn_n; i++)
+		if (l->conns[i].phase != PHASE_FREE && l->conns[i].listener->protocol == listener->protocol)
+			n++;
+	return n >= listener->most;
+}
+
 static void admit(struct loop *l, const struct listener_config *listener, port_socket s,
 	const struct port_address *peer)
 {
@@ -78,6 +91,10 @@ static void admit(struct loop *l, const struct listener_config *listener, port_s
 		l->status.refused_network++;
 		loop_complain(l, peer, listener->protocol->name, "refused", "its network is not in allow-from");
 		port_shut(s);
+		return;
+	}
+	if (too_many(l, listener)) {
+		refuse(l, listener, s, peer);
 		return;
 	}
 	if (place == PLACE_DELIVERY ? l->place_n[place] >= l->config.delivery_places

@@ -40,7 +40,8 @@ struct listener_config {
 	const struct protocol *protocol;
 	void *context;         /* given to protocol->open */
 	enum listen_tls tls;
-	bool delivery;         /* uses delivery places */
+	bool delivery;         /* uses delivery places, */
+	uint32_t most;         /* at most so many at once of this protocol; 0: all */
 	const char *group;     /* of a unix socket, or NULL */
 	const struct network *from; /* who may connect; others are closed and counted; NULL: anyone */
 	size_t from_n;
