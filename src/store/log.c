@@ -366,7 +366,7 @@ static int start_again(struct store *st, int why)
 			log_lose(st, item, why);
 	}
 	if (why == E_NOSPC)
-		(void)space_give_reserve_up(st);
+		space_disk_is_full(st);
 	err = write_all(st);
 	return err == OK ? port_sync(log->file) : err;
 }

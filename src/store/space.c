@@ -19,10 +19,10 @@ uint64_t space_of_blob(uint64_t size)
 	return blocks(frames_size(size));
 }
 
-/* The disk is looked at this often for the reserve that is missing, and it is
- * made when so much more than itself is free. */
-#define RESERVE_AGAIN_US 2000000
-#define RESERVE_MARGIN (64u * 1024)
+/* A disk is looked at this often for the room that the reserve wants, and so
+ * much more than that must be free. */
+#define DISK_AGAIN_US 2000000
+#define DISK_MARGIN (64u * 1024)
 
 /* The pages of a checkpoint, at most; in a small store fewer, which then makes
  * its checkpoints sooner. */
@@ -98,26 +98,28 @@ void space_charge_index(struct store *st)
 	st->index_high = high;
 }
 
+/* Mail leaves room for the reserve even while that is given up: else it would
+ * eat it, and nothing could be removed any more. */
 bool space_has(const struct store *st, uint64_t bytes, bool control)
 {
-	uint64_t limit = st->config.storage;
+	uint64_t reserve = space_reserve_size(st), limit = st->config.storage;
 
-	if (control && st->reserve_there)
-		limit += space_reserve_size(st);
+	if (control)
+		return st->charged + bytes <= limit + (st->reserve_there ? reserve : 0);
 	/* The index may grow by a checkpoint before the next look. */
-	return st->charged + bytes + (control ? 0 : 16 * PAGE_SIZE) <= limit;
+	return st->charged + bytes + 16 * PAGE_SIZE + (st->reserve_there ? 0 : reserve) <= limit;
 }
 
-/* Whether there is room for it on the disk as well, which others fill too. */
-static bool reserve_fits(struct store *st)
+/* Looks now and then whether a disk that others had filled has room again. */
+static bool disk_has_room(struct store *st)
 {
-	uint64_t size = space_reserve_size(st), now = port_now_us();
+	uint64_t now = port_now_us();
 	struct port_fs fs;
 
-	if (st->reserve_there || !space_has(st, size, false) || now < st->reserve_after_us)
+	if (now < st->disk_after_us)
 		return false;
-	st->reserve_after_us = now + RESERVE_AGAIN_US;
-	return port_fs_info(st->dir, &fs) == OK && fs.free > size + RESERVE_MARGIN;
+	st->disk_after_us = now + DISK_AGAIN_US;
+	return port_fs_info(st->dir, &fs) == OK && fs.free > space_reserve_size(st) + DISK_MARGIN;
 }
 
 int space_make_reserve(struct store *st)
@@ -127,8 +129,9 @@ int space_make_reserve(struct store *st)
 	port_file f;
 	int err = OK;
 
-	if (!reserve_fits(st))
+	if (st->reserve_there || !space_has(st, 0, false) || !disk_has_room(st))
 		return OK;
+	st->disk_full = false;
 	err = files_before_create(st);
 	if (err != OK)
 		return err;
@@ -172,7 +175,6 @@ bool space_give_reserve_up(struct store *st)
 		return false;
 	st->reserve_there = false;
 	st->unlinks_pending = true;
-	st->reserve_after_us = 0;
 	space_charge(st, -(int64_t)blocks(space_reserve_size(st)));
 	log_warning("store: storage is full: the reserve was given up so that mail can be removed");
 	return true;
@@ -200,11 +202,16 @@ static bool index_has_room(const struct store *st)
 	return (uint64_t)pages + checkpoint_slots(st) + staged < s->limit;
 }
 
-/* Without the reserve what is left is for what makes room: mail would eat it,
- * and then nothing could be removed any more. */
 bool space_for_mail(const struct store *st)
 {
-	return st->reserve_there;
+	return !st->disk_full;
+}
+
+void space_disk_is_full(struct store *st)
+{
+	(void)space_give_reserve_up(st);
+	st->disk_full = true;
+	st->disk_after_us = port_now_us() + DISK_AGAIN_US;
 }
 
 int store_room(struct store *st, uint32_t owner, uint64_t size)

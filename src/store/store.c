@@ -69,9 +69,14 @@ static uint32_t segment_size(uint64_t storage, enum port_fs_kind kind)
 	return (uint32_t)size;
 }
 
+/* A page of the index met a full disk. */
 static bool make_room(void *context)
 {
-	return space_give_reserve_up(context);
+	struct store *st = context;
+	bool had = st->reserve_there;
+
+	space_disk_is_full(st);
+	return had;
 }
 
 static bool take_memory(struct store *st, struct arena *arena)

@@ -156,7 +156,8 @@ struct store {
 	uint64_t charged;     /* bytes of all files, as `storage` counts them */
 	uint32_t index_high;  /* slots charged for */
 	bool reserve_there;
-	uint64_t reserve_after_us; /* not made anew before this time */
+	bool disk_full;         /* others fill the disk: what is left is for what makes room */
+	uint64_t disk_after_us; /* not looked at before this time */
 	bool checkpoint_due;
 	uint64_t checkpoint_log; /* bytes logged since the last checkpoint */
 	bool clean_wanted;       /* somebody waits for room that cleaning can make */
@@ -182,6 +183,8 @@ struct store {
 void files_segment_name(const struct store *st, uint32_t id, char *out);
 void files_blob_name(const struct store *st, uint64_t id, char *out);
 void files_name(const struct store *st, const char *name, char *out);
+/* The number in a name "<hex>.<ending>", or false. */
+bool files_number(const char *name, const char *ending, uint64_t *number);
 /* The directory that holds the store's. */
 void files_parent(const struct store *st, char *out);
 /* A handle for reading, from a small cache. */
@@ -206,7 +209,10 @@ int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
 /* Room for a record of that many bytes in the log, segments included. E_FULL;
  * E_AGAIN when cleaning will make it. */
 int space_for_record(struct store *st, uint64_t bytes);
-/* Mail may come in; false while the reserve is given up. */
+/* A write met a full disk: gives the reserve up and takes no mail until the disk
+ * has room for it again. */
+void space_disk_is_full(struct store *st);
+/* Mail may come in. */
 bool space_for_mail(const struct store *st);
 int space_make_reserve(struct store *st);
 bool space_give_reserve_up(struct store *st);
@@ -310,6 +316,13 @@ int recover(struct store *st, char *reason, size_t cap);
 /* The record at or behind `at` (the next block if a commit ended there). E_NOENT:
  * none there. */
 int scan_record(port_file f, uint32_t salt, uint32_t at, uint32_t end, struct record *r, uint32_t *found_at);
+
+/* ---- sweep.c ---- */
+/* Both after the log was applied. `lost`: records that had been synced could not
+ * be read. *changed is set when a checkpoint must be written before anything is
+ * given a UID. */
+int sweep_mailboxes(struct store *st, bool lost, bool *changed);
+int sweep_files(struct store *st, bool lost);
 
 /* ---- body.c ---- */
 int object_place(struct store *st, uint64_t id, struct object *o);

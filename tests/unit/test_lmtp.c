@@ -230,7 +230,7 @@ T_TEST(more_clients_than_places)
 		T_SAY(c[i], "", GREETING);
 	}
 	c[4] = sim_connect(24);
-	T_SAY(c[4], "", "");
+	T_SAY(c[4], "", "421 4.3.2 Too many connections, try again later\r\n");
 	T_OK(sim_client_closed(c[4])); /* the loop's own bound */
 	for (int i = 0; i < 4; i++)
 		T_SAY(c[i], "NOOP\r\n", "250 2.0.0 Fine\r\n");
