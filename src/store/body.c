@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "base/log.h"
+#include "store/again.h"
 
 int object_load(struct store *st, uint64_t id, struct object *o)
 {
@@ -134,7 +135,7 @@ int64_t store_summary(struct store *st, uint64_t object, void *space, size_t cap
 	if (f < 0)
 		return f == E_NOENT ? E_DAMAGED : f;
 	at = (uint64_t)o.offset * RECORD_ALIGN + RECORD_HEADER + o.body_len - o.summary_len;
-	n = port_read(f, at, space, o.summary_len);
+	n = read_again(f, at, space, o.summary_len);
 	if (n < 0)
 		return n;
 	if (n != (int64_t)o.summary_len || crc32c(0, space, o.summary_len) != o.summary_crc) {
@@ -153,11 +154,13 @@ static int64_t read_frames(struct store *st, uint64_t id, const struct object *o
 	uint64_t at = (uint64_t)frame * FRAME, left = frames_size(o->size) - at;
 	uint64_t want = (offset % FRAME_DATA + len + FRAME_DATA - 1) / FRAME_DATA * FRAME;
 	size_t n = (size_t)(want < SCRATCH ? want : SCRATCH), done = 0;
+	int64_t got;
 
 	if (n > left)
 		n = (size_t)left;
-	if (port_read(f, start + at, st->scratch, n) != (int64_t)n)
-		return E_DAMAGED;
+	got = read_again(f, start + at, st->scratch, n);
+	if (got != (int64_t)n)
+		return got < 0 ? E_IO : E_DAMAGED;
 	for (size_t i = 0; i < n && done < len; i += FRAME, frame++) {
 		size_t data = (n - i < FRAME ? n - i : FRAME) - 4, skip = done ? 0 : (size_t)(offset % FRAME_DATA);
 		size_t take;

@@ -7,6 +7,7 @@
 
 #include "base/crc32c.h"
 #include "base/le.h"
+#include "store/again.h"
 
 #define SUPER_MAGIC 0x31427543u /* "CuB1" */
 #define SUPER_VERSION 1
@@ -126,7 +127,7 @@ int super_read(struct store *st, unsigned which, struct super *out, bool adopt)
 	f = port_open(name, PORT_READ);
 	if (f < 0)
 		return f;
-	n = port_read(f, 0, p, SUPER_BYTES);
+	n = read_again(f, 0, p, SUPER_BYTES);
 	port_close(f);
 	if (n < 0)
 		return E_IO;
@@ -155,6 +156,8 @@ static int write_super(struct store *st, const struct super *s)
 		return f;
 	put_super(st, s, st->scratch);
 	err = port_write(f, 0, st->scratch, SUPER_BYTES);
+	if (err == E_NOSPC && st->tree.slots.make_room(st))
+		err = port_write(f, 0, st->scratch, SUPER_BYTES);
 	if (err == OK)
 		err = port_sync(f);
 	port_close(f);

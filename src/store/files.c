@@ -4,9 +4,27 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 void files_name(const struct store *st, const char *name, char *out)
 {
 	(void)snprintf(out, PORT_PATH_MAX, "%s/%s", st->dir, name);
+}
+
+bool files_number(const char *name, const char *ending, uint64_t *number)
+{
+	uint64_t n = 0;
+	size_t i = 0;
+
+	for (; name[i] && name[i] != '.'; i++) {
+		int digit = text_hex((uint8_t)name[i]);
+
+		if (digit < 0 || i == 16)
+			return false;
+		n = n << 4 | (unsigned)digit;
+	}
+	*number = n;
+	return i > 0 && strcmp(name + i, ending) == 0;
 }
 
 void files_parent(const struct store *st, char *out)

@@ -420,6 +420,8 @@ int store_keyword(struct store *st, uint32_t mailbox, struct bytes name, bool cr
 		return E_NOENT;
 	if (m.keywords == LIMIT_KEYWORDS)
 		return E_LIMIT;
+	if (st->read_only)
+		return E_READONLY;
 	/* Named at once, so that flags staged behind it may use it. */
 	if (!log_at_once(st)) {
 		st->log.wanted = true;

@@ -12,6 +12,7 @@
 #include "base/le.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "store/again.h"
 
 /* Where the scan stands. */
 struct scan {
@@ -23,31 +24,49 @@ struct scan {
 	uint64_t seen;          /* highest LSN in any header, dropped ones included */
 	uint64_t known_durable; /* D */
 	uint64_t damaged, applied, box_time;
+	bool lost;              /* a record that was synced can't be read any more */
 	bool ended;
 };
 
-static bool header_at(port_file f, uint32_t salt, uint64_t at, uint32_t end, struct record *r)
+/* Bytes of a segment. A place that can't be read is damage like any other
+ * (E_DAMAGED); E_NOENT: the file ends before. When nothing can be read any more
+ * it is the device: E_IO, and nothing may be concluded from it. */
+static int read_place(port_file f, uint64_t at, void *data, size_t len)
+{
+	uint8_t probe[RECORD_HEADER];
+	int64_t n = read_again(f, at, data, len);
+
+	if (n >= 0)
+		return n == (int64_t)len ? OK : E_NOENT;
+	return read_again(f, 0, probe, sizeof probe) == (int64_t)sizeof probe ? E_DAMAGED : E_IO;
+}
+
+/* E_NOENT: no record is there. */
+static int header_at(port_file f, uint32_t salt, uint64_t at, uint32_t end, struct record *r)
 {
 	uint8_t header[RECORD_HEADER];
+	int err = at + RECORD_HEADER <= end ? read_place(f, at, header, sizeof header) : E_NOENT;
 
-	return at + RECORD_HEADER <= end && port_read(f, at, header, sizeof header) == (int64_t)sizeof header &&
-		record_get(header, r, salt) && at + RECORD_HEADER + r->body_len + r->tail_len <= end;
+	if (err != OK)
+		return err == E_IO ? E_IO : E_NOENT;
+	return record_get(header, r, salt) && at + RECORD_HEADER + r->body_len + r->tail_len <= end ? OK : E_NOENT;
 }
 
 int scan_record(port_file f, uint32_t salt, uint32_t at, uint32_t end, struct record *r, uint32_t *found_at)
 {
 	uint64_t next = record_align(at);
+	int err = header_at(f, salt, next, end, r);
 
-	if (header_at(f, salt, next, end, r) && r->prev_end == at) {
-		*found_at = (uint32_t)next;
-		return OK;
+	if (err != OK || r->prev_end != at) {
+		if (err == E_IO)
+			return err;
+		next = ((uint64_t)at + RECORD_BLOCK - 1) & ~(uint64_t)(RECORD_BLOCK - 1);
+		err = header_at(f, salt, next, end, r);
+		if (err != OK || r->prev_end != at)
+			return err == E_IO ? err : E_NOENT;
 	}
-	next = ((uint64_t)at + RECORD_BLOCK - 1) & ~(uint64_t)(RECORD_BLOCK - 1);
-	if (header_at(f, salt, next, end, r) && r->prev_end == at) {
-		*found_at = (uint32_t)next;
-		return OK;
-	}
-	return E_NOENT;
+	*found_at = (uint32_t)next;
+	return OK;
 }
 
 /* Where the record at `at` ends, as the next one names it. */
@@ -56,62 +75,73 @@ static uint32_t record_end(uint32_t at, const struct record *r)
 	return at + (uint32_t)(r->tail_len ? RECORD_HEADER + r->body_len + r->tail_len : record_size(r));
 }
 
-/* The next header that verifies, after a bad place. */
+/* The next header that verifies, after a bad place: block by block, since some
+ * may not be readable. Headers never lie across two blocks. */
 static int resync(struct scan *s, struct record *r, uint32_t *found_at)
 {
-	uint8_t *piece = s->st->scratch;
+	uint8_t *block = s->st->scratch;
+	uint64_t at = record_align(s->at);
 
-	for (uint64_t from = record_align(s->at); from + RECORD_HEADER <= s->end; from += SCRATCH) {
-		int64_t n = port_read(s->file, from, piece, SCRATCH);
+	while (at + RECORD_HEADER <= s->end) {
+		uint64_t next = (at / RECORD_BLOCK + 1) * RECORD_BLOCK;
+		uint32_t n = (uint32_t)((next < s->end ? next : s->end) - at);
+		int err = read_place(s->file, at, block, n);
 
-		if (n < 0)
-			return E_IO;
-		for (int64_t i = 0; i + (int64_t)RECORD_HEADER <= n; i += RECORD_ALIGN) {
-			uint64_t at = from + (uint64_t)i;
-
-			if (record_get(piece + i, r, s->header.salt) && r->lsn >= s->expected &&
-				at + RECORD_HEADER + r->body_len + r->tail_len <= s->end) {
-				*found_at = (uint32_t)at;
-				return OK;
-			}
+		if (err == E_IO)
+			return err;
+		for (uint32_t i = 0; err == OK && i + RECORD_HEADER <= n; i += RECORD_ALIGN) {
+			if (!record_get(block + i, r, s->header.salt) || r->lsn < s->expected ||
+				at + i + RECORD_HEADER + r->body_len + r->tail_len > s->end)
+				continue;
+			*found_at = (uint32_t)at + i;
+			return OK;
 		}
+		at = next;
 	}
 	return E_NOENT;
 }
 
 /* ---- bodies ---- */
 
-static bool tail_good(struct scan *s, uint64_t object, const struct record *r, uint32_t at)
+/* OK, E_DAMAGED, E_IO. */
+static int check_tail(struct scan *s, uint64_t object, const struct record *r, uint32_t at)
 {
 	uint32_t left = r->tail_len, frame = 0;
 	uint64_t from = (uint64_t)at + RECORD_HEADER + r->body_len;
 
 	while (left) {
 		uint32_t n = left < FRAME ? left : FRAME;
+		int err = n > 4 ? read_place(s->file, from, s->st->scratch, n) : E_DAMAGED;
 
-		if (n <= 4 || port_read(s->file, from, s->st->scratch, n) != (int64_t)n ||
-			frame_crc(object, frame, s->st->scratch, n - 4) != le32(s->st->scratch + n - 4))
-			return false;
+		if (err != OK)
+			return err == E_IO ? E_IO : E_DAMAGED;
+		if (frame_crc(object, frame, s->st->scratch, n - 4) != le32(s->st->scratch + n - 4))
+			return E_DAMAGED;
 		from += n;
 		left -= n;
 		frame++;
 	}
-	return true;
+	return OK;
 }
 
-/* Reads the body and verifies it. *whole: the frames behind it are good too. */
-static bool body_good(struct scan *s, const struct record *r, uint32_t at, bool *whole)
+/* Reads the body and verifies it: OK, E_DAMAGED, E_IO. *whole: the frames behind
+ * it are good too. */
+static int read_body(struct scan *s, const struct record *r, uint32_t at, bool *whole)
 {
 	uint8_t *body = s->st->replay;
+	int err = r->body_len <= BODY_MAX ? read_place(s->file, (uint64_t)at + RECORD_HEADER, body, r->body_len)
+					  : E_DAMAGED;
 
 	*whole = true;
-	if (r->body_len > BODY_MAX ||
-		port_read(s->file, (uint64_t)at + RECORD_HEADER, body, r->body_len) != (int64_t)r->body_len ||
-		record_body_crc(s->header.salt, body, r->body_len) != r->body_crc)
-		return false;
-	if (r->tail_len && r->body_len >= 8)
-		*whole = tail_good(s, le64(body), r, at);
-	return true;
+	if (err != OK)
+		return err == E_IO ? E_IO : E_DAMAGED;
+	if (record_body_crc(s->header.salt, body, r->body_len) != r->body_crc)
+		return E_DAMAGED;
+	if (r->tail_len && r->body_len >= 8) {
+		err = check_tail(s, le64(body), r, at);
+		*whole = err == OK;
+	}
+	return err == E_IO ? E_IO : OK;
 }
 
 /* ---- one record ---- */
@@ -142,14 +172,17 @@ static int apply_one(struct scan *s, const struct record *r, uint32_t at)
 {
 	struct store *st = s->st;
 	bool whole;
-	int err;
+	int err = read_body(s, r, at, &whole);
 
-	if (!body_good(s, r, at, &whole)) {
+	if (err == E_IO)
+		return err;
+	if (err != OK) {
 		if (r->lsn > s->known_durable) {
 			s->ended = true;
 			return OK;
 		}
 		s->damaged++;
+		s->lost = true;
 		log_error("store: record %llu in segment %lu is damaged: what it held is lost",
 			(unsigned long long)r->lsn, (unsigned long)s->header.id);
 		return OK;
@@ -179,8 +212,8 @@ static int next_record(struct scan *s, bool apply, struct record *r, uint32_t *a
 {
 	int err = scan_record(s->file, s->header.salt, s->at, s->end, r, at);
 
-	if (err == OK && r->lsn == s->expected)
-		return OK;
+	if (err == E_IO || (err == OK && r->lsn == s->expected))
+		return err;
 	if (s->at >= s->end)
 		return E_NOENT;
 	if (apply && s->expected > s->known_durable) {
@@ -190,6 +223,7 @@ static int next_record(struct scan *s, bool apply, struct record *r, uint32_t *a
 	err = resync(s, r, at);
 	if (apply) {
 		s->damaged++;
+		s->lost = true;
 		log_error("store: segment %lu is damaged behind byte %lu", (unsigned long)s->header.id,
 			(unsigned long)s->at);
 	}
@@ -205,7 +239,7 @@ static int walk_segment(struct scan *s, bool apply)
 		int err = next_record(s, apply, &r, &at);
 
 		if (err != OK)
-			return OK;
+			return err == E_NOENT ? OK : err;
 		if (r.lsn > s->seen)
 			s->seen = r.lsn;
 		if (apply)
@@ -246,20 +280,24 @@ static int open_segment(struct scan *s, uint32_t id)
 }
 
 /* What the next good segment says about where this one ends. */
-static void learn_end(struct scan *s, uint32_t last)
+static int learn_end(struct scan *s, uint32_t last)
 {
 	for (uint32_t id = s->header.id + 1; id <= last; id++) {
 		struct scan next = { .st = s->st };
+		int err = open_segment(&next, id);
 
-		if (open_segment(&next, id) != OK)
+		if (err == E_IO)
+			return err;
+		if (err != OK)
 			continue;
 		port_close(next.file);
 		if (next.header.durable > s->known_durable)
 			s->known_durable = next.header.durable;
 		if (next.header.prev == s->header.id && next.header.prev_end < s->end)
 			s->end = next.header.prev_end;
-		return;
+		break;
 	}
+	return OK;
 }
 
 static int note_segment(struct scan *s, uint32_t prev_end)
@@ -284,19 +322,75 @@ static int note_segment(struct scan *s, uint32_t prev_end)
 	return segment_row_put(st, s->header.id, &row);
 }
 
-/* A segment that has successors was durable: its header did not just fail to
- * be written. It is kept aside for `cubby check`. */
-static void quarantine(struct scan *s, uint32_t id)
+/* The segment that was just opened, from offset on (0: its first record). */
+static int walk_open(struct scan *s, uint32_t offset, uint32_t last, bool apply)
 {
-	char name[PORT_PATH_MAX], aside[PORT_PATH_MAX];
+	int err;
+
+	if (s->header.durable > s->known_durable && !apply)
+		s->known_durable = s->header.durable;
+	err = learn_end(s, last);
+	s->at = offset ? offset : RECORD_BLOCK;
+	if (s->at == RECORD_BLOCK)
+		s->expected = s->header.first_lsn;
+	if (err == OK)
+		err = walk_segment(s, apply);
+	if (apply && err == OK)
+		err = note_segment(s, s->at);
+	port_close(s->file);
+	return err;
+}
+
+/* Whether anything was ever written behind the header of a segment. The header
+ * is durable before that: if it is bad all the same, it is damage. */
+static int holds_records(struct scan *s, uint32_t id, bool *holds)
+{
+	uint8_t *block = s->st->scratch;
+	char name[PORT_PATH_MAX];
+	port_file f;
+	int64_t n;
 
 	files_segment_name(s->st, id, name);
+	f = port_open(name, PORT_READ);
+	if (f < 0)
+		return E_IO;
+	n = read_again(f, RECORD_BLOCK, block, RECORD_BLOCK);
+	port_close(f);
+	*holds = false;
+	for (int64_t i = 0; i < n; i++)
+		*holds |= block[i] != 0;
+	return n < 0 ? E_IO : OK;
+}
+
+/* A segment with a bad header. The last one may just not have been written; any
+ * other is damage: messages in it that the checkpoint knows can still be read,
+ * what came after is lost. One that the checkpoint does not know is kept aside. */
+static int bad_header(struct scan *s, uint32_t id, bool last)
+{
+	struct store *st = s->st;
+	char name[PORT_PATH_MAX], aside[PORT_PATH_MAX];
+	struct segment row;
+	bool holds = true;
+	int err = last ? holds_records(s, id, &holds) : OK;
+
+	if (err != OK || !holds)
+		return err;
+	s->damaged++;
+	s->lost = true;
+	if (id >= st->super.next_segment)
+		st->super.next_segment = id + 1;
+	err = segment_row_get(st, id, &row);
+	if (err != E_NOENT) {
+		log_error("store: the header of segment %lu is damaged: what came last in it is lost",
+			(unsigned long)id);
+		return err;
+	}
+	files_segment_name(st, id, name);
 	memcpy(aside, name, sizeof aside);
 	memcpy(aside + strlen(aside) - 3, "bad", 3);
-	s->damaged++;
 	log_error("store: the header of segment %lu is damaged: kept aside as %s", (unsigned long)id, aside);
-	if (port_rename(name, aside) != OK || port_sync_dir(s->st->dir) != OK)
-		log_error("store: %s can't be renamed", name);
+	err = port_rename(name, aside);
+	return err == OK ? port_sync_dir(st->dir) : err;
 }
 
 /* Runs over all segments from the checkpoint's place on. */
@@ -305,22 +399,12 @@ static int walk(struct scan *s, uint32_t from, uint32_t offset, uint32_t last, b
 	for (uint32_t id = from; id <= last && !s->ended; id++) {
 		int err = open_segment(s, id);
 
-		if (err == E_DAMAGED && apply && id < last)
-			quarantine(s, id);
-		if (err == E_NOENT || err == E_DAMAGED)
-			continue;
-		if (err != OK)
-			return err;
-		if (s->header.durable > s->known_durable && !apply)
-			s->known_durable = s->header.durable;
-		learn_end(s, last);
-		s->at = id == from && offset ? offset : RECORD_BLOCK;
-		if (s->at == RECORD_BLOCK)
-			s->expected = s->header.first_lsn;
-		err = walk_segment(s, apply);
-		if (apply && err == OK)
-			err = note_segment(s, s->at);
-		port_close(s->file);
+		if (err == E_DAMAGED && apply)
+			err = bad_header(s, id, id == last);
+		else if (err == E_DAMAGED || err == E_NOENT)
+			err = OK;
+		else if (err == OK)
+			err = walk_open(s, id == from ? offset : 0, last, apply);
 		if (err != OK)
 			return err;
 	}
@@ -335,23 +419,6 @@ struct listing {
 	bool segments, supers;
 };
 
-/* The number in a name "<hex>.<ending>", or false. */
-static bool numbered(const char *name, const char *ending, uint64_t *number)
-{
-	uint64_t n = 0;
-	size_t i = 0;
-
-	for (; name[i] && name[i] != '.'; i++) {
-		int digit = text_hex((uint8_t)name[i]);
-
-		if (digit < 0 || i == 16)
-			return false;
-		n = n << 4 | (unsigned)digit;
-	}
-	*number = n;
-	return i > 0 && strcmp(name + i, ending) == 0;
-}
-
 static bool list_one(void *context, const char *name)
 {
 	struct listing *l = context;
@@ -359,85 +426,12 @@ static bool list_one(void *context, const char *name)
 
 	if (strncmp(name, "super.", 6) == 0)
 		l->supers = true;
-	if (numbered(name, ".seg", &number) && number <= UINT32_MAX) {
+	if (files_number(name, ".seg", &number) && number <= UINT32_MAX) {
 		l->segments = true;
 		if (number > l->last_segment)
 			l->last_segment = (uint32_t)number;
 	}
 	return true;
-}
-
-/* Files that nothing refers to: bodies of messages that were never committed,
- * segments that never became durable or were dropped. One a call: a listing
- * must not change its directory. */
-struct stray {
-	struct store *st;
-	char name[64];
-};
-
-static bool find_stray(void *context, const char *name)
-{
-	struct stray *stray = context;
-	struct store *st = stray->st;
-	struct object o;
-	struct segment row;
-	uint64_t number;
-	bool is = false;
-
-	if (numbered(name, ".msg", &number))
-		is = number >= st->super.orphan_from && object_load(st, number, &o) == E_NOENT;
-	else if (numbered(name, ".seg", &number))
-		is = segment_row_get(st, (uint32_t)number, &row) == E_NOENT;
-	if (!is || strlen(name) >= sizeof stray->name)
-		return true;
-	memcpy(stray->name, name, strlen(name) + 1);
-	return false;
-}
-
-static int remove_strays(struct store *st)
-{
-	for (;;) {
-		struct stray stray = { .st = st };
-		char path[PORT_PATH_MAX];
-		int err = port_list(st->dir, find_stray, &stray);
-
-		if (err != OK || !stray.name[0])
-			return err;
-		files_name(st, stray.name, path);
-		err = port_remove(path);
-		if (err != OK)
-			return err;
-		st->unlinks_pending = true;
-	}
-}
-
-/* Copies that were not published are as if they had never begun. The log does
- * not say so: a checkpoint must, before anything else gets their UIDs. */
-static int drop_staged(struct store *st, bool *dropped)
-{
-	struct key k = tree_key(TREE_MAILBOX, 0, 0), found;
-	uint8_t bytes[MAILBOX_BYTES];
-	int n;
-
-	while ((n = tree_seek(&st->tree, k, &found, bytes, sizeof bytes)) >= 0 && found.hi == k.hi) {
-		struct mailbox m;
-
-		if (!mailbox_get(bytes_make(bytes, (size_t)n), (uint32_t)found.lo, &m))
-			return E_DAMAGED;
-		while (m.staged_end) {
-			uint32_t down_to =
-				m.staged_end > m.uidnext + STORE_UIDS ? m.staged_end - STORE_UIDS : m.uidnext;
-			int err = apply_unstage(st, &m, down_to, 0);
-
-			*dropped = true;
-			if (err == OK)
-				err = checkpoint_make_room(st);
-			if (err != OK)
-				return err;
-		}
-		k.lo = found.lo + 1;
-	}
-	return n < 0 && n != E_NOENT && n != E_LIMIT ? n : OK;
 }
 
 /* ---- format and choice of checkpoint ---- */
@@ -572,13 +566,13 @@ static int finish(struct store *st, const struct scan *s, bool unclean)
 		st->box_base = s->box_time;
 	st->damaged += s->damaged;
 	if (err == OK)
-		err = drop_staged(st, &unclean);
+		err = sweep_mailboxes(st, s->lost, &unclean);
 	if (err == OK)
 		err = space_count(st);
 	if (err == OK && unclean)
 		err = checkpoint_write(st, false);
 	if (err == OK)
-		err = remove_strays(st);
+		err = sweep_files(st, s->lost);
 	if (err == OK)
 		err = files_before_create(st);
 	st->swept = err == OK;
@@ -617,8 +611,8 @@ int recover(struct store *st, char *reason, size_t cap)
 		err = settle(st, l.last_segment);
 	if (err == OK)
 		err = choose(st);
-	if (err == E_DAMAGED && !l.segments) {
-		/* No segment was ever made: a format that was cut short. */
+	if (err == E_DAMAGED && !l.segments && port_size(st->tree.slots.file) == 0) {
+		/* Nothing was ever written: a format that was cut short. */
 		err = format(st);
 		if (err == OK)
 			err = choose(st);

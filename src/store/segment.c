@@ -6,8 +6,13 @@
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "port/system.h"
+#include "store/again.h"
 
 #define SEGMENT_BODY 64u
+/* The header is there twice, in one block that is never written again: without
+ * its salt nothing behind it could be told from garbage. */
+#define HEADER_COPY 2048u
+#define HEADER_BYTES (RECORD_HEADER + SEGMENT_BODY)
 
 /* The header record of a segment is verified with a salt that follows from the
  * store and the segment's number; every other record with the one it holds. */
@@ -79,14 +84,15 @@ static void build_header(struct store *st, uint32_t id, uint64_t first_lsn, uint
 	record_put(header, &r, header_salt(st, id));
 }
 
-int segment_read_header(struct store *st, port_file f, uint32_t id, struct segment_header *out)
+static int read_header(struct store *st, port_file f, uint64_t at, uint32_t id, struct segment_header *out)
 {
-	uint8_t header[RECORD_HEADER + SEGMENT_BODY];
+	uint8_t header[HEADER_BYTES];
 	const uint8_t *body = header + RECORD_HEADER;
 	struct record r;
-	int64_t n = port_read(f, 0, header, sizeof header);
+	int64_t n = read_again(f, at, header, sizeof header);
 
-	if (n < 0)
+	/* This place only, or the device? */
+	if (n < 0 && read_again(f, RECORD_BLOCK, header, sizeof header) < 0)
 		return E_IO;
 	if (n != sizeof header || !record_get(header, &r, header_salt(st, id)) || r.type != RECORD_SEGMENT ||
 		r.body_len != SEGMENT_BODY || record_body_crc(header_salt(st, id), body, SEGMENT_BODY) != r.body_crc ||
@@ -104,6 +110,13 @@ int segment_read_header(struct store *st, port_file f, uint32_t id, struct segme
 	return OK;
 }
 
+int segment_read_header(struct store *st, port_file f, uint32_t id, struct segment_header *out)
+{
+	int err = read_header(st, f, 0, id, out);
+
+	return err == OK ? OK : read_header(st, f, HEADER_COPY, id, out);
+}
+
 /* A salt that no earlier segment had: random where there is entropy, and in
  * any case different for each id. */
 static uint32_t fresh_salt(const struct store *st, uint32_t id)
@@ -117,7 +130,7 @@ static uint32_t fresh_salt(const struct store *st, uint32_t id)
 /* Its header is durable, name included, before anything in it counts. */
 static int write_new(struct store *st, uint32_t id, uint64_t first_lsn)
 {
-	uint8_t header[RECORD_HEADER + SEGMENT_BODY];
+	uint8_t *header = st->scratch;
 	struct log *log = &st->log;
 	char name[PORT_PATH_MAX];
 	int err;
@@ -126,10 +139,12 @@ static int write_new(struct store *st, uint32_t id, uint64_t first_lsn)
 	log->file = port_open(name, PORT_READ | PORT_WRITE | PORT_CREATE | PORT_EXCLUSIVE);
 	if (log->file < 0)
 		return log->file;
+	memset(header, 0, HEADER_COPY);
 	build_header(st, id, first_lsn, header);
+	memcpy(header + HEADER_COPY, header, HEADER_BYTES);
 	err = st->extend ? port_resize(log->file, st->super.segment_size) : OK;
 	if (err == OK)
-		err = port_write(log->file, 0, header, sizeof header);
+		err = port_write(log->file, 0, header, HEADER_COPY + HEADER_BYTES);
 	if (err == OK)
 		err = port_sync(log->file);
 	if (err == OK)

@@ -5,6 +5,7 @@
 #include "base/crc32c.h"
 #include "base/err.h"
 #include "base/le.h"
+#include "store/again.h"
 
 /* A group: two copies of its map, then its slots. The copies are written in
  * turn, each with the number of the checkpoint that it belongs to, so that the
@@ -57,7 +58,7 @@ static uint32_t map_crc(const struct slots *s, uint32_t group, const uint8_t *ma
  * copy must not be taken for it: it may call a slot free that is not. */
 static int read_copy(struct slots *s, uint32_t group, unsigned copy, uint8_t *map, uint64_t *number)
 {
-	int64_t n = port_read(s->file, map_offset(group, copy), map, PAGE_SIZE);
+	int64_t n = read_again(s->file, map_offset(group, copy), map, PAGE_SIZE);
 	uint8_t any = 0;
 
 	*number = 0;
@@ -260,7 +261,7 @@ int slots_return(struct slots *s, uint32_t slot)
 
 int slots_read(struct slots *s, uint32_t slot, uint8_t *page)
 {
-	int64_t n = port_read(s->file, slot_offset(slot), page, PAGE_SIZE);
+	int64_t n = read_again(s->file, slot_offset(slot), page, PAGE_SIZE);
 	uint32_t crc;
 
 	if (n < 0)
