@@ -139,13 +139,15 @@ static int start_services(void)
 
 static int start_store(void)
 {
-	char reason[256] = "the users can't be read";
+	char reason[PORT_PATH_MAX + 128] = "the users can't be read";
 	int err = accounts_init(&server.accounts, &arena, config->users, budget->logins);
 
 	if (err == OK)
 		err = store_open(&server.store, &arena, &budget->store, reason, sizeof reason);
+	if (err != OK && !reason[0])
+		(void)snprintf(reason, sizeof reason, "%s: %s", config->store, err_text(err));
 	if (err != OK) {
-		log_error("%s (%s)", reason, err_text(err));
+		log_error("%s", reason);
 		return err;
 	}
 	err = views_init(&server.views, &arena, server.store, budget->places, budget->tombstones);

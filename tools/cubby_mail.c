@@ -259,13 +259,17 @@ struct import {
 	int (*walk)(const char *path, struct bytes mailbox, const struct import_sink *sink, uint64_t *unreadable);
 };
 
+/* What a message takes in the store beside its own bytes, generously: its
+ * record, its summary, its checksums. So what is said to fit does. */
+#define MESSAGE_OVERHEAD 1024
+
 static int count_begin(void *context, const struct import_message *m)
 {
 	struct import *i = context;
 
 	i->messages++;
 	i->bytes += m->size;
-	if (i->bytes <= i->room)
+	if (i->bytes + i->messages * MESSAGE_OVERHEAD <= i->room)
 		i->fitting = i->messages;
 	return OK;
 }
@@ -277,7 +281,7 @@ static int count_bytes(void *context, const void *data, size_t len)
 
 	(void)data;
 	i->bytes += len;
-	if (i->bytes > i->room && i->fitting == i->messages)
+	if (i->bytes + i->messages * MESSAGE_OVERHEAD > i->room && i->fitting == i->messages)
 		i->fitting = i->messages - 1;
 	return OK;
 }
