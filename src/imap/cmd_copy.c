@@ -190,10 +190,26 @@ int cmd_copy(struct session *s, struct conn *c)
 
 /* ---- MOVE ---- */
 
+/* Somebody may have expunged some since they were gathered: the store passes over
+ * them, and COPYUID must name exactly those that it moves. */
+static void drop_gone(struct session *s, struct batch_unit *u)
+{
+	struct store_entry entry;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < u->n; i++)
+		if (store_entry_get(s->server->parts.store, s->view.mailbox, u->uids[i], &entry) == OK)
+			u->uids[kept++] = u->uids[i];
+	u->gone |= kept < u->n && !s->uid;
+	u->n = kept;
+}
+
 static int move_batch(struct session *s, struct batch_unit *u)
 {
 	int err = OK;
 
+	if (s->stage == COPY_ADD)
+		drop_gone(s, u);
 	if (s->stage == COPY_ADD && u->n) {
 		err = store_move(s->server->parts.store, s->view.mailbox, u->target, u->uids, u->n, &u->first,
 			&s->ticket);
