@@ -17,9 +17,13 @@ int cmd_capability(struct session *s, struct conn *c)
 	return session_ok(s, "That is all");
 }
 
+/* Who uses CONDSTORE is told of flags once they are on flash; who polls for them
+ * shall not have to wait until nobody changes any (RFC 3501 6.1.2). */
 int cmd_noop(struct session *s, struct conn *c)
 {
 	(void)c;
+	if (s->condstore && view_pending(s->server->parts.views, &s->view) && session_durable(s) == E_AGAIN)
+		return STEP_COMMIT;
 	return session_ok(s, "Done");
 }
 
