@@ -57,6 +57,7 @@ static void put_super(const struct store *st, const struct super *s, uint8_t *p)
 	put_le32(p + 164, slots->used);
 	put_le32(p + 168, st->log.prev_segment);
 	put_le32(p + 172, st->log.prev_valid_end);
+	put_le64(p + 176, slots->numbers);
 	put_le32(p + SUPER_LISTS, slots->n_freed);
 	put_le32(p + SUPER_LISTS + 4, slots->n_freed_before);
 	for (uint32_t i = 0; i < slots->n_freed; i++)
@@ -104,6 +105,7 @@ static int adopt_slots(struct store *st, const uint8_t *p)
 		return E_DAMAGED;
 	slots->high = le32(p + 160);
 	slots->used = le32(p + 164);
+	slots->numbers = le64(p + 176);
 	slots->n_freed = n;
 	slots->n_freed_before = before;
 	for (uint32_t i = 0; i < n; i++)

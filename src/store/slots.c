@@ -93,6 +93,7 @@ static int write_map(struct slots *s)
 
 	if (!s->map_dirty)
 		return OK;
+	s->numbers += s->building - le64(map + 8);
 	put_le32(map, MAP_MAGIC);
 	put_le64(map + 8, s->building);
 	put_le32(map + 4, map_crc(s, s->group, map));
@@ -140,10 +141,11 @@ int slots_mount(struct slots *s, uint64_t durable)
 {
 	uint32_t groups = (s->high + GROUP_SLOTS - 1) / GROUP_SLOTS;
 	bool lost = false, wrote = false;
+	uint64_t numbers = 0;
 
 	s->building = durable + 1;
 	for (uint32_t group = 0; group <= groups; group++) {
-		bool found = false;
+		uint64_t found = 0;
 
 		for (unsigned copy = 0; copy < 2; copy++) {
 			uint64_t number;
@@ -152,9 +154,10 @@ int slots_mount(struct slots *s, uint64_t durable)
 			if (err == E_IO)
 				return err;
 			lost |= err == E_DAMAGED;
-			found |= number > 0 && number <= durable;
-			if (number <= durable)
+			if (number <= durable) {
+				found = number > found ? number : found;
 				continue;
+			}
 			memset(s->map, 0, PAGE_SIZE);
 			err = port_write(s->file, map_offset(group, copy), s->map, PAGE_SIZE);
 			if (err != OK)
@@ -162,7 +165,12 @@ int slots_mount(struct slots *s, uint64_t durable)
 			wrote = true;
 		}
 		lost |= group < groups && !found;
+		numbers += found;
 	}
+	/* An older copy alone looks as good as the newest one, and calls slots free
+	 * that are not. Each is written with a higher number: the sum tells. */
+	lost |= numbers != s->numbers;
+	s->numbers = numbers;
 	s->group = UINT32_MAX;
 	if (wrote && port_sync(s->file) != OK)
 		return E_IO;
@@ -323,6 +331,7 @@ int slots_clear(struct slots *s)
 	int err = OK;
 
 	s->used = 0;
+	s->numbers = 0;
 	s->next = 0;
 	for (uint32_t g = 0; g < groups && err == OK; g++) {
 		memset(s->map, 0, PAGE_SIZE);

@@ -30,6 +30,7 @@ struct slots {
 	/* Freed by the checkpoint being built, and by the last durable one. */
 	uint32_t *freed, *freed_before;
 	uint32_t n_freed, n_freed_before;
+	uint64_t numbers;     /* sum of the checkpoint numbers of all groups' last maps */
 	uint64_t bytes_written;
 	/* Called when the disk is full; true when it made room. */
 	bool (*make_room)(void *context);
@@ -42,9 +43,9 @@ struct slots {
 
 void slots_init(struct slots *s, uint8_t *map, uint32_t *freed, uint32_t *freed_before);
 
-/* After `high`, `used`, `seed` and the lists were set from superblock number
+/* After `high`, `used`, `numbers`, `seed` and the lists were set from superblock number
  * `durable`: discards maps of checkpoints that never became durable. E_DAMAGED:
- * a group has no map, or one of its copies is bad; slots_clear, then mark every
+ * a group has no map, an old one, or one of its copies is bad; slots_clear, then mark every
  * page of the tree, and slots_keep_freed. E_IO. */
 int slots_mount(struct slots *s, uint64_t durable);
 
