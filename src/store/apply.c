@@ -386,6 +386,9 @@ static int move_entry(struct each *each, struct store_entry *e)
 		o.home_uid = new.uid;
 		err = object_save(each->st, e->object, &o);
 	}
+	/* A place that is taken, a message that is not there: the record makes no sense. */
+	if (err == E_EXIST || err == E_NOENT)
+		err = E_DAMAGED;
 	if (err == OK)
 		tell_expunged(each->st, each->m->id, e->uid, each->r->lsn);
 	return err;

@@ -134,7 +134,7 @@ int super_read(struct store *st, unsigned which, struct super *out, bool adopt)
 	if (n < 0)
 		return E_IO;
 	if (n != SUPER_BYTES || le32(p) != SUPER_MAGIC ||
-		le32(p + 8) != crc32c(crc32c(SUPER_VERSION, p, 8), p + 12, SUPER_BYTES - 12))
+		le32(p + 8) != crc32c(crc32c(le32(p + 4), p, 8), p + 12, SUPER_BYTES - 12))
 		return E_DAMAGED;
 	if (le32(p + 4) != SUPER_VERSION)
 		return E_NOTSUP;

@@ -669,10 +669,11 @@ static int do_forget(struct store *st, uint32_t owner)
 		}
 		if (err == E_NOENT && parent == 0)
 			break;
-		if (err == E_NOENT)
+		if (err == OK || err == E_NOENT)
 			err = mailbox_load(st, parent, &m);
+		/* A deleted one that is still found below another is found for ever. */
 		if (err == OK)
-			err = doom(st, &m);
+			err = m.doomed ? E_DAMAGED : doom(st, &m);
 		/* They may be many; applied again it goes on with those that are left. */
 		if (err == OK)
 			err = checkpoint_make_room(st);
