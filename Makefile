@@ -6,6 +6,7 @@
 #   make check               set up everything, build, run lint and all tests
 #   make test                unit tests only (FILTER=word: those whose name has it)
 #   make sim                 simulation tests only
+#   make long                100,000 connects, and the simulations with more fates of each cut
 #   make lint                layers, format, function length and so on
 #   make format, make tidy   clang-format over our files; clang-tidy
 #   make bench, make sizes   speed; bytes of code by layer
@@ -44,7 +45,7 @@ tool = $(shell $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error $(1) failed))
 early := check run clean help lint format
 late := $(filter-out $(early),$(or $(MAKECMDGOALS),all))
 
-.PHONY: all check run test sim lint format tidy bench sizes install clean help test-programs
+.PHONY: all check run test sim long lint format tidy bench sizes install clean help test-programs
 all:
 
 help:
@@ -252,6 +253,10 @@ test: $(units)
 
 sim: $(simtests)
 	$(Q)tests/run-sim
+
+# What make check has no time for; CI runs it as well.
+long: all $(trap) $(simtests)
+	$(Q)tests/run-long
 
 tidy: build/include/uthash.h
 	$(Q)tools/deps tidy

@@ -39,9 +39,11 @@ static const struct {
 		.message_most = 2000, .blob_most = 60000, .maintain = 2, .hours = 60, .busy = 1, MIX }, 6, 3, 2 },
 	/* A small store that cleans all the time. */
 	{ { .name = "full", .storage = 4u << 20, .turns = 1500, .quiet_turns = 1420, .flag_delay_ms = 5000,
-		.live_most = 1900000, .message_most = 20000, .blob_most = 100000, .maintain = 3, MIX }, 4, 2, 1 },
+		.live_most = 1900000, .message_most = 20000, .blob_most = 100000, .maintain = 3,
+		MIX }, 4, 2, 1 },
 	{ { .name = "full-extend", .storage = 4u << 20, .growth = STORE_GROW_EXTEND, .turns = 1300, .quiet_turns = 1240,
-		.flag_delay_ms = 5000, .live_most = 1900000, .message_most = 20000, .blob_most = 100000, .maintain = 3, MIX },
+		.flag_delay_ms = 5000,
+		.live_most = 1900000, .message_most = 20000, .blob_most = 100000, .maintain = 3, MIX },
 		5, 2, 1 },
 };
 

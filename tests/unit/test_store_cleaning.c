@@ -47,7 +47,8 @@ T_TEST(flags_when_full)
 	n = fill(inbox, 20000);
 	(void)rig_upkeep(5000);
 	for (uint32_t i = 0; i < 4000; i++) {
-		struct store_flag_change change = { .op = i & 1 ? STORE_FLAGS_REMOVE : STORE_FLAGS_ADD, .flags = STORE_SEEN };
+		struct store_flag_change change = { .op = i & 1 ? STORE_FLAGS_REMOVE : STORE_FLAGS_ADD,
+			.flags = STORE_SEEN };
 		uint32_t uid = 1 + i / 2 % n;
 		store_ticket t;
 		uint64_t modseq;
