@@ -114,10 +114,25 @@ static bool fails(const struct batch_unit *u, const struct store_entry *entry)
 	return u->change.conditional && entry->modseq > u->unchanged_since && !own;
 }
 
+/* Adds to the batch, with a note whether somebody else's change of it is to be
+ * told along. */
+static void take(struct session *s, struct batch_unit *u, const struct store_entry *entry)
+{
+	uint8_t bit = (uint8_t)(1 << u->n % 8);
+
+	if (view_untold(s->server->parts.views, &s->view, entry))
+		u->tell[u->n / 8] |= bit;
+	else
+		u->tell[u->n / 8] &= (uint8_t)~bit;
+	batch_add(u, entry->uid);
+}
+
 static int gather(struct session *s, struct batch_unit *u)
 {
-	if (u->n == 0)
+	if (u->n == 0) {
 		batch_begin(u);
+		u->waited = false;
+	}
 	for (unsigned visited = 0; visited < LIMIT_SLICE_ENTRIES; visited++) {
 		struct store_entry entry;
 		uint32_t number;
@@ -135,9 +150,7 @@ static int gather(struct session *s, struct batch_unit *u)
 			modified(s, u, entry.uid, number);
 			continue;
 		}
-		if (view_untold(s->server->parts.views, &s->view, &entry))
-			u->tell[u->n / 8] |= (uint8_t)(1 << u->n % 8);
-		batch_add(u, entry.uid);
+		take(s, u, &entry);
 	}
 	s->stage = STORE_CHANGE;
 	return RUN_DONE;
@@ -157,14 +170,32 @@ static void gather_again(struct session *s, struct batch_unit *u)
 		uint32_t uid = u->uids[i];
 
 		if (store_entry_get(s->server->parts.store, s->view.mailbox, uid, &entry) != OK)
-			u->gone = true;
+			u->gone |= !s->uid; /* a UID that is no more is no error (RFC 3501 6.4.8) */
 		else if (fails(u, &entry))
 			modified(s, u, uid, view_number(s->server->parts.views, &s->view, uid));
 		else
-			batch_add(u, uid);
+			take(s, u, &entry);
 	}
-	/* which of them somebody else has changed is not known any more: all are told */
-	memset(u->tell, 0xFF, sizeof(u->tell));
+}
+
+/* A SILENT change on top of one that is staged and not yet applied would cover
+ * it, and the client would never hear of it. So it waits for that one once; if
+ * there is another then, all messages are told. */
+static int change_batch(struct session *s, struct batch_unit *u)
+{
+	struct store_flag_change change = u->change;
+	int err;
+
+	change.lazy = !s->condstore;
+	change.conditional |= u->silent && !u->waited;
+	err = store_flags(s->server->parts.store, s->view.mailbox, u->uids, u->n, &change, &u->modseq, &s->ticket);
+	if (err == E_AGAIN)
+		u->again = true;
+	else if (u->waited && s->ticket && !u->change.conditional)
+		memset(u->tell, 0xFF, sizeof(u->tell));
+	u->waited = u->again;
+	u->changed = err == OK;
+	return err;
 }
 
 static int change(struct session *s, struct batch_unit *u)
@@ -173,13 +204,9 @@ static int change(struct session *s, struct batch_unit *u)
 	int err = OK;
 
 	if (!s->ticket && u->n && !u->changed) {
-		u->change.lazy = !s->condstore;
-		err = store_flags(v->parts.store, s->view.mailbox, u->uids, u->n, &u->change, &u->modseq, &s->ticket);
-		if (err == E_AGAIN) {
-			u->again = u->change.conditional;
+		err = change_batch(s, u);
+		if (err == E_AGAIN)
 			return STEP_COMMIT;
-		}
-		u->changed = err == OK;
 	}
 	if (err == OK && s->ticket)
 		err = session_wait(s);
@@ -214,7 +241,7 @@ static int answer(struct session *s, struct batch_unit *u, struct conn *c)
 			continue;
 		if (store_entry_get(v->parts.store, s->view.mailbox, u->uids[u->at], &entry) != OK) {
 			if (u->flag_at == 0) {
-				u->gone = true;
+				u->gone |= !s->uid;
 				continue;
 			}
 			/* went while its line was written: the line is ended, its EXPUNGE follows */

@@ -210,6 +210,7 @@ struct batch_unit {
 	bool silent;
 	bool changed;                  /* the batch's change is made, perhaps not yet durable */
 	bool again;                    /* the batch must be looked at again after the commit */
+	bool waited;                   /* it was already */
 	uint64_t unchanged_since;
 	uint64_t modseq, own_first, own_last;
 	uint8_t tell[STORE_UIDS / 8];  /* bits: somebody else's change is told along */
