@@ -281,7 +281,7 @@ static void note_keywords(struct rig *r, unsigned box)
 		op->box = box;
 		op->first = bit;
 		memcpy(op->name, name, (size_t)len);
-		op->lazy = true;
+		op->guess = true;
 	}
 	model_apply(&r->model);
 }
@@ -331,7 +331,6 @@ static void do_flags(struct rig *r)
 	op->how = (uint8_t)change.op;
 	op->flags = change.flags;
 	op->keywords = change.keywords;
-	op->lazy = ticket == 0;
 	for (unsigned i = 0; i < n; i++)
 		if (box_entry(b, uids[i]))
 			op->uids[op->n_uids++] = uids[i];
@@ -358,7 +357,7 @@ static void do_recent(struct rig *r)
 	op = take(r, M_RECENT, r->model.n_ops ? r->model.ops[r->model.n_ops - 1].lsn + 1 : r->model.told_lsn + 1);
 	op->box = (unsigned)box;
 	op->first = b->uidnext;
-	op->lazy = true;
+	op->guess = true;
 	model_apply(&r->model);
 }
 

@@ -14,7 +14,8 @@ struct counts {
 	uint64_t first;     /* cuts in all */
 	uint64_t second;    /* cuts during the recovery from a cut */
 	uint64_t fates;     /* power cuts with their recoveries */
-	uint64_t faults, faults_lost, faults_readonly;
+	uint64_t faults, faults_lost;
+	uint64_t tried[32], readonly[32]; /* by kind of fault */
 	uint64_t failures;
 };
 extern struct counts *counts;

@@ -101,7 +101,7 @@ struct m_op {
 	uint32_t content, size;
 	struct m_made made[6];
 	char name[M_NAME];
-	bool lazy;
+	bool guess; /* the LSN is only known to be at least this */
 	bool lost; /* the store said that it did not come to be */
 };
 

@@ -140,7 +140,7 @@ static void ask_tickets(struct rig *r)
 
 	for (unsigned i = 0; i < m->n_ops; i++) {
 		struct m_op *op = &m->ops[i];
-		int err = store_ticket_result(r->st, op->lsn);
+		int err = op->guess ? OK : store_ticket_result(r->st, op->lsn);
 
 		if (err == OK)
 			continue;
@@ -456,7 +456,8 @@ void rig_check_recovered(struct rig *r)
 
 /* ---- bytes ---- */
 
-/* E_DAMAGED when the store says so; anything wrong ends the run. */
+/* E_DAMAGED when the store says so, E_IO when the device does; anything wrong
+ * ends the run. */
 static int check_message(struct rig *r, const struct m_box *b, const struct m_entry *want)
 {
 	static uint8_t data[32768];
@@ -466,17 +467,19 @@ static int check_message(struct rig *r, const struct m_box *b, const struct m_en
 	int64_t n;
 	int err = store_entry_get(r->st, b->id, want->uid, &e);
 
+	if (r->faulty && (err == E_IO || err == E_DAMAGED))
+		return err;
 	if (err != OK)
 		rig_fail("%s uid %u can't be found: %s", b->name, want->uid, err_text(err));
 	n = store_summary(r->st, e.object, is, sizeof is);
-	if (n == E_DAMAGED)
-		return E_DAMAGED;
+	if (n == E_DAMAGED || (n == E_IO && r->faulty))
+		return (int)n;
 	if (n != (int64_t)content_summary(want->content, summary) || memcmp(summary, is, (size_t)n) != 0)
 		rig_fail("%s uid %u: its summary is wrong (%d)", b->name, want->uid, (int)n);
 	for (uint64_t at = 0; at < want->size; at += (uint64_t)n) {
 		n = store_body(r->st, e.object, at, data, sizeof data);
-		if (n == E_DAMAGED)
-			return E_DAMAGED;
+		if (n == E_DAMAGED || (n == E_IO && r->faulty))
+			return (int)n;
 		if (n <= 0)
 			rig_fail("%s uid %u: reading byte %" PRIu64 " of %u gives %s", b->name, want->uid, at,
 				want->size, err_text((int)n));
@@ -495,7 +498,7 @@ unsigned rig_count_damaged(struct rig *r)
 		const struct m_box *b = &r->model.live.box[i];
 
 		for (unsigned j = 0; b->used && j < b->n; j++)
-			damaged += check_message(r, b, &b->e[j]) == E_DAMAGED;
+			damaged += check_message(r, b, &b->e[j]) != OK;
 	}
 	return damaged;
 }
