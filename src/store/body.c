@@ -189,10 +189,12 @@ int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *dat
 	while (done < len) {
 		port_file f = files_open(st, o.blob, o.blob ? object : o.segment);
 		uint64_t start = o.blob ? 0 : (uint64_t)o.offset * RECORD_ALIGN + RECORD_HEADER + o.body_len;
-		int64_t n = f < 0
-			? E_DAMAGED
-			: read_frames(st, object, &o, f, start, offset + done, (uint8_t *)data + done, len - done);
+		int64_t n = f;
 
+		if (f >= 0)
+			n = read_frames(st, object, &o, f, start, offset + done, (uint8_t *)data + done, len - done);
+		else if (f == E_NOENT)
+			n = E_DAMAGED;
 		if (n < 0 && done)
 			break;
 		if (n == E_DAMAGED)

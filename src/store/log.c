@@ -102,13 +102,6 @@ int log_apply_now(struct store *st)
 	return apply_item(st, log_last(st));
 }
 
-/* The file of a message whose record was refused; what can't be removed now is
- * an orphan of the next mount. */
-static void lose_blob(struct store *st, const uint8_t *body)
-{
-	(void)files_remove(st, true, le64(body), space_of_blob(le32(body + 8)));
-}
-
 void log_lose(struct store *st, struct log_item *item, int err)
 {
 	/* Nobody waits for what cleaning moved. */
@@ -121,8 +114,9 @@ void log_lose(struct store *st, struct log_item *item, int err)
 	}
 	if (item->upload)
 		upload_free(item->upload);
-	else if (item->record.flags & RECORD_BLOB && item->record.type == RECORD_MESSAGE)
-		lose_blob(st, st->log.buffer + item->at + RECORD_HEADER);
+	/* Its record may be on the flash already, and count if nothing else comes
+	 * behind it: the file goes when it is known not to. */
+	item->lost_blob = (item->record.flags & RECORD_BLOB) && item->record.type == RECORD_MESSAGE;
 	item->upload = NULL;
 	item->tail_segment = 0;
 	item->record.type = RECORD_VOID;
@@ -280,11 +274,12 @@ static int write_item(struct store *st, struct log_item *item, bool first)
 		return err;
 	offset = aligned_start(log->end, first);
 	finish_header(st, item, offset);
+	/* First the charge: a write that fails has written some part. */
+	advance_end(st, offset + RECORD_HEADER + item->record.body_len + item->record.tail_len);
 	err = write_message(st, item, offset);
 	if (err != OK)
 		return err;
 	item->written = true;
-	advance_end(st, offset + RECORD_HEADER + item->record.body_len + item->record.tail_len);
 	count_logged(st, log->end - offset);
 	return OK;
 }
@@ -341,6 +336,17 @@ static int write_all(struct store *st)
 
 /* ---- failure: a fresh segment, once ---- */
 
+/* Gives back the room of what was written since the last good sync, where the
+ * file system lets us. */
+static void drop_unsynced(struct store *st)
+{
+	struct log *log = &st->log;
+	uint32_t end = aligned_start(log->end, true), synced = aligned_start(log->synced_end, true);
+
+	if (!st->extend && end > synced && port_resize(log->file, log->synced_end) == OK)
+		space_charge(st, -(int64_t)(end - synced));
+}
+
 /* What was written since the last good sync is worth nothing. The segment ends
  * where that sync left it; everything since is still in the buffer, and goes to
  * a fresh segment (rule 6). Messages are refused when the disk is full; what a
@@ -351,6 +357,7 @@ static int start_again(struct store *st, int why)
 	int err;
 
 	if (log->file >= 0) {
+		drop_unsynced(st);
 		err = segment_close(st, log->n_items ? log->items[0].lsn - 1 : log->durable, log->synced_end);
 		if (err != OK)
 			return err;
@@ -435,9 +442,15 @@ static void tell_done(struct store *st)
 	log->synced_end = log->end;
 	if (apply_all(st) != OK)
 		return;
-	for (uint32_t i = 0; i < log->n_items; i++)
+	for (uint32_t i = 0; i < log->n_items; i++) {
+		const uint8_t *body = log->buffer + log->items[i].at + RECORD_HEADER;
+
 		if (log->items[i].upload)
 			upload_free(log->items[i].upload);
+		/* What can't be removed now is an orphan of the next mount. */
+		if (log->items[i].lost_blob)
+			(void)files_remove(st, true, le64(body), space_of_blob(le32(body + 8)));
+	}
 	log->n_items = log->n_applied = log->n_messages = log->used = 0;
 	log->wanted = false;
 	log->lazy_since_us = 0;

@@ -472,8 +472,11 @@ static int choose(struct store *st)
 		got[i] = super_read(st, i, &s[i], false);
 	if (got[0] == E_NOTSUP || got[1] == E_NOTSUP)
 		return E_NOTSUP;
+	for (unsigned i = 0; i < 2 && got[0] != OK && got[1] != OK; i++)
+		if (got[i] != E_DAMAGED && got[i] != E_NOENT)
+			return got[i];
 	if (got[0] != OK && got[1] != OK)
-		return got[0] == E_IO || got[1] == E_IO ? E_IO : E_DAMAGED;
+		return E_DAMAGED;
 	best = got[0] != OK || (got[1] == OK && s[1].checkpoint > s[0].checkpoint);
 	return super_read(st, best, &st->super, true);
 }

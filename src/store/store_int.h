@@ -45,6 +45,7 @@ struct log_item {
 	uint32_t tail_segment;        /* ... of this segment */
 	uint32_t segment, offset;     /* where it was written */
 	bool written;
+	bool lost_blob;               /* a message in a file of its own was refused */
 };
 
 struct log {
