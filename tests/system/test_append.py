@@ -6,7 +6,7 @@ import unittest
 
 from box import Box
 from sample import message
-from wire import Imap
+from wire import Closed, Imap
 
 LARGE = 20 * 1024 * 1024
 
@@ -45,8 +45,11 @@ class Append(unittest.TestCase):
             c.send("a APPEND INBOX {2000000}\r\n")
             self.assertRegex(c.response(), rb"^a NO \[(TOOBIG|LIMIT)\]")
             # A non-synchronising one comes all the same, is thrown away, and the session goes on.
-            c.send(b"b APPEND INBOX {1048577+}\r\n" + b"x" * 1048577 + b"\r\nc NOOP\r\n")
-            got = c.response()
+            try:
+                c.send(b"b APPEND INBOX {1048577+}\r\n" + b"x" * 1048577 + b"\r\nc NOOP\r\n")
+                got = c.response()
+            except (ConnectionError, Closed):
+                return  # BYE, and closed while the rest was still on its way
             if not got.startswith(b"* BYE"):
                 self.assertTrue(got.startswith(b"b NO"), got)
                 self.assertTrue(c.until(b"c")[0].startswith(b"OK"))
