@@ -23,7 +23,8 @@ static const struct {
 	unsigned step;
 } runs[] = {
 	{ { .name = "writes", .storage = 4u << 20, .turns = 150, .flag_delay_ms = 5000, .live_most = 400000,
-		.message_most = 12000, .blob_most = 60000, .maintain = 3, .hours = 3, .keyword = 4, .copy = 12, MIX }, 1, false, 3 },
+		.message_most = 12000, .blob_most = 60000, .maintain = 3, .hours = 3, .keyword = 4,
+		.copy = 12, MIX }, 1, false, 3 },
 	{ { .name = "extend", .storage = 4u << 20, .growth = STORE_GROW_EXTEND, .turns = 150, .flag_delay_ms = 5000,
 		.live_most = 400000, .message_most = 12000, .blob_most = 60000, .maintain = 3, .hours = 3, .keyword = 4,
 		.copy = 12, MIX }, 2, false, 4 },
