@@ -264,17 +264,26 @@ bool parse_flag_list(struct parse *p, bool bare, struct parse_flags *out)
 	return !list || parse_char(p, ')');
 }
 
+/* INBOX in any case is INBOX (RFC 3501 section 5.1), and what is below it is below it. */
+static void inbox_in_capitals(struct buf *name, size_t start)
+{
+	struct bytes b = bytes_part(buf_bytes(name), start, name->len - start);
+
+	if (bytes_starts_nocase(b, "INBOX") && (b.len == 5 || b.data[5] == '/'))
+		memcpy(name->data + start, "INBOX", 5);
+}
+
 int mailbox_name(struct bytes wire, struct buf *name)
 {
+	size_t start = name->len;
 	int err;
 
 	if (wire.len > 1 && wire.data[wire.len - 1] == '/')
 		wire.len--;
-	if (bytes_is(wire, "INBOX"))
-		wire = bytes_of("INBOX");
 	err = mutf7_to_utf8(wire, name);
 	if (err)
 		return err == E_LIMIT ? E_LIMIT : E_RANGE;
+	inbox_in_capitals(name, start);
 	return wire.len ? OK : E_RANGE;
 }
 
