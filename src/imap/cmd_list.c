@@ -165,6 +165,12 @@ static bool matches(const struct list_unit *u, struct bytes name)
 	return false;
 }
 
+/* LSUB's only pattern asks for levels of hierarchy, too (RFC 3501 6.3.8, 6.3.9). */
+static bool wants_levels(const struct list_unit *u)
+{
+	return u->patterns_used && u->patterns[u->patterns_used - 1] == '%';
+}
+
 struct line {
 	struct bytes name;
 	const struct store_mailbox *mailbox; /* NULL: there is none of this name */
@@ -340,7 +346,7 @@ static void list_name(struct session *s, struct list_unit *u, struct buf *out, s
 		return;
 	if (!line.subscribed) {
 		/* each parent once: with the first name below it, and not when it is subscribed itself */
-		if ((u->lsub && matches(u, whole)) || store_subscribed(st, s->user, name) ||
+		if ((u->lsub && (!wants_levels(u) || matches(u, whole))) || store_subscribed(st, s->user, name) ||
 			subscribed_below(s, name, &whole, looked))
 			return;
 	}
