@@ -2,6 +2,7 @@
 messages is in test_rfc3501_messages.py, SEARCH in test_rfc3501_search.py."""
 
 import base64
+import re
 import time
 import unittest
 
@@ -673,6 +674,17 @@ class Subscriptions(Scratch):
         self.c.ok("UNSUBSCRIBE iNBOX")
         self.assertEqual(self.names('"" INBOX', "LSUB"), [])
 
+    def test_below_inbox(self):  # one mailbox has one name, in LIST, in LSUB and in \\Subscribed
+        self.c.ok("CREATE inbox/%s" % self.name)
+        self.c.ok("SUBSCRIBE InBox/%s" % self.name)
+        self.assertEqual(self.names('"" *%s' % self.name), ["INBOX/" + self.name, self.name])
+        self.assertEqual(self.names('"" *%s' % self.name, "LSUB"), ["INBOX/" + self.name])
+        self.assertIn("\\subscribed", self.attributes('"" INBOX/%s RETURN (SUBSCRIBED)' % self.name)["INBOX/" + self.name])
+        self.c.ok("UNSUBSCRIBE INBOX/%s" % self.name)
+        self.assertEqual(self.names('"" *%s' % self.name, "LSUB"), [])
+        self.c.ok("SELECT iNBOX/%s" % self.name)
+        self.assertNotIn("INBOX/" + self.name.upper(), self.names('"" *'))
+
     def test_percent_shows_the_parent(self):  # 6.3.9: \Noselect, and only the parent
         self.c.ok("CREATE %s/b/c" % self.name)
         self.c.ok("SUBSCRIBE %s/b/c" % self.name)
@@ -681,6 +693,8 @@ class Subscriptions(Scratch):
         self.assertEqual(self.names('"" %s/%%/%%' % self.name, "LSUB"), [self.name + "/b/c"])
         self.assertEqual(self.names('"" %s*' % self.name, "LSUB"), [self.name + "/b/c"])
         self.assertEqual(self.names('"%s/" %%' % self.name, "LSUB"), [self.name + "/b"])
+        for pattern in self.name, self.name + "/b", "*" + self.name[1:]:  # only where % is last
+            self.assertEqual(self.names('"" %s' % pattern, "LSUB"), [])
 
     def test_percent_with_the_parent_subscribed_too(self):
         self.c.ok("CREATE %s/b" % self.name)
@@ -889,6 +903,44 @@ class Append(Scratch):
         before = self.c.status("INBOX", "MESSAGES")[b"MESSAGES"]
         self.c.append_uid("inBox", self.TEXT)
         self.assertEqual(self.c.status("INBOX", "MESSAGES")[b"MESSAGES"], before + 1)
+
+
+class Literals(Scratch):
+    """4.3, 7.5: wherever a string may stand, and after each of them the client waits."""
+
+    def test_in_every_command(self):
+        n = self.name
+        self.c.append_uid(n, message(1))
+        for command in ("CREATE <%s-a>" % n, "SUBSCRIBE <%s-a>" % n, "LIST <> <%s-*>" % n, "LSUB <> <%s-*>" % n,
+                        "RENAME <%s-a> <%s-b>" % (n, n), "UNSUBSCRIBE <%s-a>" % n, "STATUS <%s> (MESSAGES)" % n,
+                        "SELECT <%s>" % n, "COPY 1 <%s-b>" % n, "UID COPY 1 <%s-b>" % n, "MOVE 1 <%s-b>" % n,
+                        "EXAMINE <%s-b>" % n, "SEARCH CHARSET <UTF-8> FROM <joe> HEADER <Subject> <message>",
+                        "FETCH 1 BODY[HEADER.FIELDS (<Subject> <From>)]", "UNSELECT", "DELETE <%s-b>" % n,
+                        "ID (<name> <x>)"):
+            with self.subTest(command=command):
+                tag = self.c.begin(self.pieces(command)[0])
+                for piece in self.pieces(command)[1:]:
+                    self.assertTrue(self.c.response().startswith(b"+ "))
+                    self.c.send(piece + "\r\n")
+                self.assertTrue(self.c.until(tag)[0].startswith(b"OK"))
+
+    @staticmethod
+    def pieces(command):
+        """The lines of a command in which <text> stands for a literal."""
+        return re.sub(r"<([^>]*)>", lambda m: "{%d}\n%s" % (len(m.group(1)), m.group(1)), command).split("\n")
+
+    def test_empty_ones_are_waited_for_too(self):  # 4.3, Note
+        self.c.send("e LIST {0}\r\n")
+        self.assertTrue(self.c.response().startswith(b"+ "))
+        self.c.note(b"e", b"LIST")
+        self.c.send(' "%s"\r\n' % self.name)
+        self.assertEqual(len(self.c.until(b"e")[1]), 1)
+
+    def test_line_ends_and_specials_inside(self):
+        self.c.append_uid(self.name, b"Subject: x\r\n\r\na (b) {3}\r\n\"c\" \\ d\r\n")
+        self.c.ok("SELECT " + self.name)
+        text = b"(b) {3}\r\n\"c\" \\ d"
+        self.assertEqual(self.c.data(b"SEARCH BODY {%d+}\r\n%s" % (len(text), text), b"SEARCH")[0][0], [1])
 
 
 class Pipelining(Scratch):
