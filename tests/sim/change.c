@@ -823,6 +823,11 @@ void rig_check_alive(struct rig *r)
 	uint64_t appended = r->done[M_MESSAGE], removed = r->done[M_EXPUNGE];
 
 	r->full = false;
+	/* A copy that is under way holds its mailbox. */
+	for (unsigned i = 0; i < RIG_COPIES; i++)
+		if (r->copies[i].open)
+			store_copy_abort(r->st, &r->copies[i].copy);
+	memset(r->copies, 0, sizeof r->copies);
 	/* Whatever happened before: a mailbox can be made, mail comes and goes. */
 	for (unsigned i = 0; i < 400 && !r->broken; i++) {
 		if (boxes_used(r) == 0 || pick_box(r, false) < 0)
