@@ -170,8 +170,10 @@ class Client(Strict):
     def fetch(self, generator):
         if not self.picture:
             return None
-        items = generator.choice(["FLAGS", "(UID FLAGS)", "(UID BODY.PEEK[])", "BODY[]", "(FLAGS BODY[TEXT])", "ENVELOPE"])
-        return self.begin(generator.choice(["FETCH 1:* %s", "UID FETCH 1:* %s", "FETCH %d %%s" % len(self.picture)]) % items)
+        items = generator.choice(["FLAGS", "(UID FLAGS)", "(UID BODY.PEEK[])", "BODY[]", "(FLAGS BODY[TEXT])",
+                                  "ENVELOPE"])
+        numbers = generator.choice(["FETCH 1:*", "UID FETCH 1:*", "FETCH %d" % len(self.picture)])
+        return self.begin("%s %s" % (numbers, items))
 
     def search(self, generator):
         return self.begin(generator.choice(["SEARCH UNSEEN", "UID SEARCH FLAGGED", "SEARCH RETURN (ALL) NOT DELETED",

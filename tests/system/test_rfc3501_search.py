@@ -9,12 +9,14 @@ from scratch import Scratch
 # What each message is, beside its text.
 MAIL = [
     # flags, internal date, header, body
-    ("(\\Seen)", "01-Feb-1994 23:59:59 -1200", b"From: Smith <smith@a.example>\r\nTo: anna@b.example\r\nSubject: first\r\n"
+    ("(\\Seen)", "01-Feb-1994 23:59:59 -1200",
+     b"From: Smith <smith@a.example>\r\nTo: anna@b.example\r\nSubject: first\r\n"
      b"Date: Tue, 1 Feb 1994 00:00:01 +1400\r\n", b"Hello World\r\n"),
     ("(\\Answered \\Flagged $Key1)", "02-Feb-1994 00:00:00 +1300", b"From: \"SMITHSON, J\" <js@c.example>\r\n"
      b"Cc: carl@d.example\r\nSubject: Re: first\r\nDate: 2 Feb 1994 12:00 GMT\r\n", b"quoted: hello world\r\n"),
     ("(\\Deleted)", "31-Jan-1994 12:00:00 +0000", b"From: Jones <jones@a.example>\r\nBcc: dora@e.example\r\n"
-     b"X-Foo: \r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nDate: Sun, 30 Jan 1994 10:00:00 -0500\r\n", b"x" * 3000 + b"\r\n"),
+     b"X-Foo: \r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nDate: Sun, 30 Jan 1994 10:00:00 -0500\r\n",
+     b"x" * 3000 + b"\r\n"),
     ("(\\Draft $Key2 $key1)", "28-Feb-1994 12:00:00 +0000", b"From: a@a.example\r\nX-FOO: bar Baz\r\n"
      b"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n"
      b"Date: Mon, 28 Feb 1994 10:00:00 -0500\r\n", b"Gr=FC=DFe aus K=F6ln, soft=\r\nbreak\r\n"),
@@ -213,7 +215,8 @@ class Search(Scratch):
         self.assertEqual(self.c.search("SEEN"), [1, 6])
 
     def test_syntax(self):
-        for criteria in ("", " ", "FROB", "ALL FROB", "NOT", "OR", "OR SEEN", "OR SEEN NOT", "(SEEN", "SEEN)", "()", "FROM",
+        for criteria in ("", " ", "FROB", "ALL FROB", "NOT", "OR", "OR SEEN", "OR SEEN NOT", "(SEEN", "SEEN)", "()",
+                         "FROM",
                          "HEADER", "HEADER x", "BEFORE", "BEFORE yesterday", "BEFORE 1-Foo-1994", "BEFORE 1994-02-01",
                          "ON 1-Feb-94", "ON 32-Jan-1994", "LARGER", "LARGER x", "LARGER -1", "LARGER 4294967296",
                          "SMALLER 1 2x", "KEYWORD", "KEYWORD \\Seen", "UID", "UID x", "0", "1:", "SUBJECT (x)",

@@ -108,7 +108,8 @@ class ModSequences(Condstore):
     def test_every_change_makes_it_greater(self):  # 3.1
         c = self.opened(2)
         last = self.modseqs()[1]
-        for command in ("+FLAGS (\\Seen)", "-FLAGS (\\Seen)", "FLAGS (\\Draft)", "FLAGS ()", "+FLAGS ($k)", "-FLAGS ($k)",
+        for command in ("+FLAGS (\\Seen)", "-FLAGS (\\Seen)", "FLAGS (\\Draft)", "FLAGS ()", "+FLAGS ($k)",
+                        "-FLAGS ($k)",
                         "+FLAGS.SILENT (\\Deleted)"):
             c.ok("STORE 1 " + command)
             value = self.modseqs()[1]
@@ -202,7 +203,8 @@ class Fetch(Condstore):
 
     def test_modifier_syntax(self):
         self.opened(1)
-        for rest in ("(CHANGEDSINCE)", "(CHANGEDSINCE x)", "(CHANGEDSINCE -1)", "CHANGEDSINCE 1", "(CHANGEDSINCE 1", "()",
+        for rest in ("(CHANGEDSINCE)", "(CHANGEDSINCE x)", "(CHANGEDSINCE -1)", "CHANGEDSINCE 1", "(CHANGEDSINCE 1",
+                     "()",
                      "(FROB 1)", "(CHANGEDSINCE 9223372036854775808)", "(CHANGEDSINCE 1) x", "(VANISHED)",
                      "(CHANGEDSINCE 1 VANISHED)"):
             with self.subTest(rest=rest):
@@ -424,7 +426,8 @@ class Converging(Condstore):
         high = self.c.select(self.name, parameters="(CONDSTORE)")[b"HIGHESTMODSEQ"]
         d = self.also()
         for i in range(25):
-            d.ok("STORE %d %sFLAGS.SILENT (%s)" % (i * 7 % 10 + 1, "+-"[i % 3 == 0], ["\\Seen", "$a", "\\Flagged"][i % 3]))
+            flag = ("\\Seen", "$a", "\\Flagged")[i % 3]
+            d.ok("STORE %d %sFLAGS.SILENT (%s)" % (i * 7 % 10 + 1, "+-"[i % 3 == 0], flag))
             if i % 5 == 4:
                 c = self.connect()
                 new = c.select(self.name, parameters="(CONDSTORE)")[b"HIGHESTMODSEQ"]
