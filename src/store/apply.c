@@ -132,7 +132,7 @@ static int add_targets(struct store *st, const struct record *r, const uint8_t *
 	unsigned n = le16(body + 12);
 
 	if (r->body_len < 16 + n * 28u + r->summary_len)
-		return E_DAMAGED;
+		return E_SYNTAX;
 	for (unsigned i = 0; i < n; i++) {
 		const uint8_t *p = body + 16 + i * 28u;
 		struct store_entry e = target_entry(r, p, id, o->size);
@@ -307,7 +307,7 @@ static int apply_flags(struct store *st, const struct record *r, const uint8_t *
 	if (err != OK)
 		return err == E_NOENT ? OK : err;
 	if (!ranges_fit(r, 16, le16(body + 6)))
-		return E_DAMAGED;
+		return E_SYNTAX;
 	err = for_ranges(&each, body + 16, le16(body + 6));
 	if (err != OK || m.modseq != r->lsn)
 		return err;
@@ -338,7 +338,7 @@ static int apply_expunge(struct store *st, const struct record *r, const uint8_t
 	if (err != OK)
 		return err == E_NOENT ? OK : err;
 	if (!ranges_fit(r, 8, le32(body + 4)))
-		return E_DAMAGED;
+		return E_SYNTAX;
 	err = for_ranges(&each, body + 8, le32(body + 4));
 	if (err != OK || each.count == 0)
 		return err;
@@ -376,19 +376,19 @@ static int move_entry(struct each *each, struct store_entry *e)
 	new.keywords = map_keywords(move->map, e->keywords);
 	new.modseq = new.arrival = each->r->lsn;
 	new.saved = each->r->wall;
-	err = drop_entry(each->st, each->m, e, false, each->r->lsn);
+	err = object_load(each->st, e->object, &o);
 	if (err == OK)
 		err = add_entry(each->st, move->target, &new, false);
+	/* A message or a place that is not as the record thinks: it stays where it is. */
+	if (err == E_EXIST || err == E_NOENT)
+		return OK;
 	if (err == OK)
-		err = object_load(each->st, e->object, &o);
+		err = drop_entry(each->st, each->m, e, false, each->r->lsn);
 	if (err == OK) {
 		o.home_mailbox = move->target->id;
 		o.home_uid = new.uid;
 		err = object_save(each->st, e->object, &o);
 	}
-	/* A place that is taken, a message that is not there: the record makes no sense. */
-	if (err == E_EXIST || err == E_NOENT)
-		err = E_DAMAGED;
 	if (err == OK)
 		tell_expunged(each->st, each->m->id, e->uid, each->r->lsn);
 	return err;
@@ -409,7 +409,7 @@ static int apply_move(struct store *st, const struct record *r, const uint8_t *b
 	if (err != OK)
 		return err == E_NOENT ? OK : err;
 	if (!ranges_fit(r, 16 + mapped, n))
-		return E_DAMAGED;
+		return E_SYNTAX;
 	if (mapped)
 		move.map = body + 16;
 	err = drop_stale(st, move.target, r->lsn);
@@ -440,7 +440,7 @@ static int apply_copy(struct store *st, const struct record *r, const uint8_t *b
 	if (err != OK)
 		return err == E_NOENT ? OK : err;
 	if (r->body_len < 16 + n * (size_t)ENTRY_BYTES)
-		return E_DAMAGED;
+		return E_SYNTAX;
 	if (first < m.staged_end)
 		err = drop_stale(st, &m, r->lsn);
 	if (err != OK)
@@ -450,7 +450,7 @@ static int apply_copy(struct store *st, const struct record *r, const uint8_t *b
 		struct object o;
 
 		if (!entry_get(bytes_make(body + 16 + i * ENTRY_BYTES, ENTRY_BYTES), first + i, &e))
-			return E_DAMAGED;
+			return E_SYNTAX;
 		err = object_load(st, e.object, &o);
 		if (err == E_NOENT)
 			continue;
@@ -533,7 +533,7 @@ int apply_record(struct store *st, const struct record *r, const uint8_t *body, 
 	};
 
 	if (r->type < sizeof least / sizeof *least && r->body_len < least[r->type])
-		return E_DAMAGED;
+		return E_SYNTAX;
 	switch (r->type) {
 	case RECORD_MESSAGE:
 		return apply_message(st, r, body, segment, offset);

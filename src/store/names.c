@@ -529,7 +529,7 @@ static int count_child(struct store *st, uint32_t parent, int change)
 static int set_level(struct mailbox *m, struct bytes level)
 {
 	if (level.len == 0 || level.len > LIMIT_MAILBOX_LEVEL)
-		return E_DAMAGED;
+		return E_SYNTAX;
 	m->level_len = (uint8_t)level.len;
 	memcpy(m->level, level.data, level.len);
 	return OK;
@@ -550,7 +550,7 @@ static int do_create(struct store *st, const struct record *r, struct fields *f)
 	int err;
 
 	if (f->bad)
-		return E_DAMAGED;
+		return E_SYNTAX;
 	if (m.id >= st->super.next_mailbox)
 		st->super.next_mailbox = m.id + 1;
 	if (m.uidvalidity >= st->super.next_uidvalidity)
@@ -593,7 +593,7 @@ static int do_rename(struct store *st, const struct record *r, struct mailbox *m
 
 	(void)r;
 	if (f->bad)
-		return E_DAMAGED;
+		return E_SYNTAX;
 	err = unlink_child(st, m);
 	if (err == OK)
 		err = count_child(st, m->parent, -1);
@@ -614,7 +614,7 @@ static int do_keyword(struct store *st, struct mailbox *m, struct fields *f)
 	int err;
 
 	if (f->bad || bit >= LIMIT_KEYWORDS || name.len > LIMIT_KEYWORD_NAME)
-		return E_DAMAGED;
+		return E_SYNTAX;
 	err = tree_put(&st->tree, tree_key(TREE_KEYWORD, m->id, bit), name.data, name.len);
 	if (bit >= m->keywords)
 		m->keywords = (uint8_t)(bit + 1);
@@ -630,7 +630,7 @@ static int do_subscribe(struct store *st, struct fields *f)
 	int err;
 
 	if (f->bad || name.len > LIMIT_MAILBOX_NAME)
-		return E_DAMAGED;
+		return E_SYNTAX;
 	err = on ? tree_put(&st->tree, k, name.data, name.len) : tree_delete(&st->tree, k, 0);
 	return err == E_NOENT ? OK : err;
 }
@@ -709,9 +709,9 @@ static int on_mailbox(struct store *st, const struct record *r, enum names_op op
 		m.recent = take_word(f);
 		return gone ? OK : mailbox_save(st, &m);
 	case NAMES_RENAME:
-		return gone ? E_DAMAGED : do_rename(st, r, &m, f);
+		return gone ? E_SYNTAX : do_rename(st, r, &m, f);
 	default:
-		return gone ? E_DAMAGED : do_keyword(st, &m, f);
+		return gone ? E_SYNTAX : do_keyword(st, &m, f);
 	}
 }
 
@@ -742,10 +742,10 @@ int apply_names(struct store *st, const struct record *r, const uint8_t *body)
 			err = on_mailbox(st, r, op, &f);
 			break;
 		default:
-			err = E_DAMAGED;
+			err = E_SYNTAX;
 		}
 		if (f.bad)
-			err = E_DAMAGED;
+			err = E_SYNTAX;
 	}
 	return err;
 }

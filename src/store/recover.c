@@ -160,7 +160,7 @@ static int apply_good(struct scan *s, const struct record *r, uint32_t at)
 	err = checkpoint_make_room(st);
 	if (err == OK)
 		err = apply_record(st, r, st->replay, s->header.id, at);
-	if (err == E_DAMAGED && st->tree.error == OK) {
+	if (err == E_SYNTAX) {
 		s->damaged++;
 		log_error("store: record %llu makes no sense: passed over", (unsigned long long)r->lsn);
 		err = OK;

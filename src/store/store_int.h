@@ -257,6 +257,8 @@ int segment_row_put(struct store *st, uint32_t id, const struct segment *row);
 int segment_live(struct store *st, uint32_t id, int64_t bytes, uint64_t lsn);
 
 /* ---- apply.c ---- */
+/* E_SYNTAX: the record makes no sense, and nothing was changed by what does not.
+ * Any other error is one of the index. */
 int apply_record(struct store *st, const struct record *r, const uint8_t *body, uint32_t segment, uint32_t offset);
 /* ---- names.c ---- */
 int apply_names(struct store *st, const struct record *r, const uint8_t *body);
