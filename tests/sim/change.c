@@ -301,6 +301,15 @@ static void do_keyword(struct rig *r)
 		rig_fail("turn %u: keyword %s is said to be bit %u", r->turn, name, bit);
 }
 
+static bool flags_change(const struct m_entry *e, const struct store_flag_change *c)
+{
+	if (c->op == STORE_FLAGS_SET)
+		return e->flags != c->flags || e->keywords != c->keywords;
+	if (c->op == STORE_FLAGS_ADD)
+		return (c->flags & ~e->flags) || (c->keywords & ~e->keywords);
+	return (c->flags & e->flags) || (c->keywords & e->keywords);
+}
+
 static void do_flags(struct rig *r)
 {
 	int box = pick_filled(r);
@@ -311,10 +320,12 @@ static void do_flags(struct rig *r)
 	uint64_t modseq;
 	store_ticket ticket;
 	struct m_op *op;
+	bool busy;
 
 	if (box < 0)
 		return;
 	b = &r->model.live.box[box];
+	busy = model_box_busy(&r->model, (unsigned)box);
 	n = pick_uids(r, b, uids, rig_random(r, 3) ? 4 : STORE_UIDS);
 	change = (struct store_flag_change){ .op = (enum store_flag_op)rig_random(r, 3),
 		.flags = (uint8_t)rig_random(r, 32),
@@ -331,8 +342,9 @@ static void do_flags(struct rig *r)
 	op->how = (uint8_t)change.op;
 	op->flags = change.flags;
 	op->keywords = change.keywords;
+	/* The record names those that change by what was known then. */
 	for (unsigned i = 0; i < n; i++)
-		if (box_entry(b, uids[i]))
+		if (box_entry(b, uids[i]) && (busy || flags_change(box_entry(b, uids[i]), &change)))
 			op->uids[op->n_uids++] = uids[i];
 	if (ticket == 0)
 		model_apply(&r->model);

@@ -19,17 +19,24 @@ static struct {
 } children[CHILDREN_MAX];
 static unsigned running, most = 2;
 
+void *explore_shared(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		exit(1);
+	}
+	return p;
+}
+
 void explore_begin(void)
 {
 	const char *wanted = getenv("CHILDREN");
 
 	if (wanted && atoi(wanted) > 0)
 		most = (unsigned)atoi(wanted) < CHILDREN_MAX ? (unsigned)atoi(wanted) : CHILDREN_MAX;
-	counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (counts == MAP_FAILED) {
-		perror("mmap");
-		exit(1);
-	}
+	counts = explore_shared(sizeof *counts);
 }
 
 /* ---- children ---- */

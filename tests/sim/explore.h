@@ -22,6 +22,8 @@ extern struct counts *counts;
 
 /* Before the first fork. */
 void explore_begin(void);
+/* Zeroed memory that children share, for the life of the process. */
+void *explore_shared(size_t len);
 /* Runs `child` in a child process; at most so many at a time (CHILDREN in the
  * environment, 2). Its return value is passed to explore_wait's caller. */
 void explore_fork(int (*child)(void *context, unsigned n), void *context, unsigned n);

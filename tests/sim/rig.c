@@ -492,13 +492,22 @@ static int check_message(struct rig *r, const struct m_box *b, const struct m_en
 
 unsigned rig_count_damaged(struct rig *r)
 {
+	uint32_t contents[M_ENTRIES];
 	unsigned damaged = 0;
 
 	for (unsigned i = 0; i < M_BOXES; i++) {
 		const struct m_box *b = &r->model.live.box[i];
 
-		for (unsigned j = 0; b->used && j < b->n; j++)
-			damaged += check_message(r, b, &b->e[j]) != OK;
+		for (unsigned j = 0; b->used && j < b->n; j++) {
+			unsigned known = 0;
+
+			if (check_message(r, b, &b->e[j]) == OK)
+				continue;
+			while (known < damaged && contents[known] != b->e[j].content)
+				known++;
+			if (known == damaged && damaged < M_ENTRIES)
+				contents[damaged++] = b->e[j].content;
+		}
 	}
 	return damaged;
 }

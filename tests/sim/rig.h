@@ -115,8 +115,8 @@ void rig_check_recovered(struct rig *r);
 void rig_check_same(struct rig *r);
 /* Every byte of every message, and every summary. */
 void rig_check_bytes(struct rig *r);
-/* Messages that may be damaged: counts those that read as E_DAMAGED (or E_IO);
- * all others must be right. */
+/* How many different messages read as E_DAMAGED (or E_IO); all others must be
+ * right. */
 unsigned rig_count_damaged(struct rig *r);
 /* It goes on working: mail comes, changes and goes. */
 void rig_check_alive(struct rig *r);
