@@ -462,10 +462,8 @@ int change_unstage(struct store *st)
 			open = &st->copies[i];
 	if (!open)
 		return OK;
-	if (!log_idle(st)) {
-		st->log.wanted = true;
+	if (!log_wait_idle(st))
 		return E_AGAIN;
-	}
 	err = mailbox_load(st, open->mailbox, &m);
 	if (err == E_NOENT || (err == OK && m.staged_end == 0)) {
 		open->mailbox = 0;

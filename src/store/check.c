@@ -110,6 +110,9 @@ static int check_mailbox(const struct teller *t, uint64_t *id)
 		return err;
 	if (!m.doomed)
 		compare_tally(t, &m, &c->tally);
+	/* Entries that nobody sees refer to messages too: those of a copy under way,
+	 * and of a deleted mailbox until they are removed. */
+	c->references += m.staged.messages + (m.doomed ? m.tally.messages : 0);
 	c->cursor.mailbox = 0;
 	*id = found.lo + 1;
 	return OK;

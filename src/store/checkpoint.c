@@ -15,6 +15,7 @@
 #define SUPER_LISTS 256u
 /* Changed pages written ahead in one slice, so that the last step is short. */
 #define PAGES_A_SLICE 16
+#define CHECKPOINT_SLICES 64
 
 _Static_assert(SUPER_LISTS + 8 + 2 * SLOTS_FREED_MAX * 4 <= SUPER_BYTES, "the lists fit the superblock");
 _Static_assert(SUPER_BYTES <= SCRATCH, "the superblock is built in the scratch");
@@ -166,7 +167,7 @@ static int write_super(struct store *st, const struct super *s)
 	if (fresh)
 		space_charge(st, SUPER_BYTES);
 	if (err == OK && fresh)
-		err = port_sync_dir(st->dir);
+		err = files_sync_dir(st);
 	st->log_bytes += SUPER_BYTES;
 	return err;
 }
@@ -225,6 +226,7 @@ int checkpoint_write(struct store *st, bool clean)
 	st->checkpoints++;
 	st->checkpoint_log = 0;
 	st->checkpoint_due = false;
+	st->checkpoint_slices = 0;
 	err = tree_checkpointed(&st->tree);
 	if (err != OK)
 		store_fail(st, "the index file can't be used", err);
@@ -264,11 +266,10 @@ int checkpoint_make_room(struct store *st)
  * when there is more to do. */
 int checkpoint_slice(struct store *st)
 {
-	if (!log_idle(st) || !store_all_durable(st)) {
-		st->log.wanted = true;
+	if (!log_wait_idle(st))
 		return E_AGAIN;
-	}
-	if (st->tree.dirty > PAGES_A_SLICE) {
+	/* While others change pages as fast as these are written it has to end. */
+	if (st->tree.dirty > PAGES_A_SLICE && st->checkpoint_slices++ < CHECKPOINT_SLICES) {
 		int err = tree_write_some(&st->tree, PAGES_A_SLICE);
 
 		if (err != OK)

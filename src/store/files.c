@@ -93,6 +93,17 @@ void files_forget(struct store *st, bool blob, uint64_t id)
 	}
 }
 
+/* What a file is charged with when the store is opened. */
+static uint64_t measure(const char *name)
+{
+	port_file f = port_open(name, PORT_READ);
+	int64_t size = f < 0 ? 0 : port_size(f), allocated = f < 0 ? 0 : port_allocated(f);
+
+	port_close(f);
+	size = size > allocated ? size : allocated;
+	return size > 0 ? ((uint64_t)size + 4095) & ~UINT64_C(4095) : 0;
+}
+
 int files_remove(struct store *st, bool blob, uint64_t id, uint64_t charged)
 {
 	char name[PORT_PATH_MAX];
@@ -100,6 +111,8 @@ int files_remove(struct store *st, bool blob, uint64_t id, uint64_t charged)
 
 	files_forget(st, blob, id);
 	file_name(st, blob, id, name);
+	if (charged == FILES_MEASURE)
+		charged = measure(name);
 	err = port_remove(name);
 	if (err == OK) {
 		st->unlinks_pending = true;
@@ -108,14 +121,20 @@ int files_remove(struct store *st, bool blob, uint64_t id, uint64_t charged)
 	return err == E_NOENT ? OK : err;
 }
 
+int files_sync_dir(struct store *st)
+{
+	int err = port_sync_dir(st->dir);
+
+	st->unlinks_pending &= err != OK;
+	/* No later sync makes up for it: removed files may come back, whatever their number. */
+	if (err != OK) {
+		st->swept = false;
+		st->super.orphan_from = 1;
+	}
+	return err;
+}
+
 int files_before_create(struct store *st)
 {
-	int err;
-
-	if (!st->unlinks_pending)
-		return OK;
-	err = port_sync_dir(st->dir);
-	if (err == OK)
-		st->unlinks_pending = false;
-	return err;
+	return st->unlinks_pending ? files_sync_dir(st) : OK;
 }

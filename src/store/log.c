@@ -87,6 +87,14 @@ bool log_idle(const struct store *st)
 	return st->log.n_applied == st->log.n_items && !st->log.syncing;
 }
 
+bool log_wait_idle(struct store *st)
+{
+	if (log_idle(st) && store_all_durable(st))
+		return true;
+	st->log.wanted = st->idle_wanted = true;
+	return false;
+}
+
 bool log_at_once(const struct store *st)
 {
 	return log_idle(st) && checkpoint_can_wait(st);
@@ -456,6 +464,10 @@ static void tell_done(struct store *st)
 	log->lazy_since_us = 0;
 	st->n_heads = 0;
 	st->names_staged = false;
+	if (st->idle_wanted) {
+		st->idle_wanted = false;
+		(void)store_maintain(st);
+	}
 }
 
 int store_commit_done(struct store *st)

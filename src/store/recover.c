@@ -390,7 +390,7 @@ static int bad_header(struct scan *s, uint32_t id, bool last)
 	memcpy(aside + strlen(aside) - 3, "bad", 3);
 	log_error("store: the header of segment %lu is damaged: kept aside as %s", (unsigned long)id, aside);
 	err = port_rename(name, aside);
-	return err == OK ? port_sync_dir(st->dir) : err;
+	return err == OK ? files_sync_dir(st) : err;
 }
 
 /* Runs over all segments from the checkpoint's place on. */
@@ -457,7 +457,7 @@ static int format(struct store *st)
 	if (err == OK)
 		err = super_format(st);
 	if (err == OK)
-		err = port_sync_dir(st->dir);
+		err = files_sync_dir(st);
 	return err == OK ? port_sync_dir(parent) : err;
 }
 
@@ -529,7 +529,7 @@ static int settle(struct store *st, uint32_t last_segment)
 		err = sync_file(path);
 	}
 	if (err == OK)
-		err = port_sync_dir(st->dir);
+		err = files_sync_dir(st);
 	files_parent(st, path);
 	return err == OK ? port_sync_dir(path) : err;
 }

@@ -148,7 +148,7 @@ static int write_new(struct store *st, uint32_t id, uint64_t first_lsn)
 	if (err == OK)
 		err = port_sync(log->file);
 	if (err == OK)
-		err = port_sync_dir(st->dir);
+		err = files_sync_dir(st);
 	if (err == OK)
 		return OK;
 	port_close(log->file);

@@ -239,9 +239,10 @@ int space_for_record(struct store *st, uint64_t bytes)
 {
 	struct log *log = &st->log;
 
-	/* What is staged in front of it goes into the segment first. */
+	/* What is staged in front of it goes into the segment first. A segment that
+	 * grew out of the reserve is not for mail, though there may be room in it. */
 	if (log->file >= 0 && (uint64_t)log->end + log->used + RECORD_BLOCK + bytes <= st->super.segment_size &&
-		(st->extend || space_has(st, bytes + log->used + RECORD_BLOCK, false)))
+		space_has(st, st->extend ? 0 : bytes + log->used + RECORD_BLOCK, false))
 		return OK;
 	if (space_has(st, st->super.segment_size, false))
 		return OK;

@@ -208,17 +208,32 @@ int store_open(struct store **out, struct arena *arena, const struct store_confi
 	return OK;
 }
 
+/* A sync that takes its time is waited for: nobody else is served any more. */
+static int commit_all(struct store *st)
+{
+	int err = store_commit_start(st);
+
+	if (err != OK)
+		return err;
+	do {
+		(void)port_now_us();
+		err = store_commit_done(st);
+	} while (err == E_AGAIN);
+	return err;
+}
+
 void store_close(struct store *st)
 {
+	st->idle_wanted = false; /* nothing new is begun */
 	while (st->open_uploads && !st->read_only) {
 		struct store_upload *up = st->open_uploads;
 
-		if (store_commit_start(st) != OK || store_commit_done(st) != OK)
+		if (commit_all(st) != OK)
 			break;
 		if (up == st->open_uploads)
 			store_upload_abort(up);
 	}
-	if (!st->read_only && (st->log.n_items == 0 || (store_commit_start(st) == OK && store_commit_done(st) == OK)))
+	if (!st->read_only && (st->log.n_items == 0 || commit_all(st) == OK))
 		(void)checkpoint_write(st, true);
 	if (st->log.file >= 0)
 		port_close(st->log.file);

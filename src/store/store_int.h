@@ -160,6 +160,8 @@ struct store {
 	bool disk_full;         /* others fill the disk: what is left is for what makes room */
 	uint64_t disk_after_us; /* not looked at before this time */
 	bool checkpoint_due;
+	uint32_t checkpoint_slices;
+	bool idle_wanted;       /* upkeep waits for the end of a commit */
 	uint64_t checkpoint_log; /* bytes logged since the last checkpoint */
 	bool clean_wanted;       /* somebody waits for room that cleaning can make */
 	bool clean_hopeless;     /* no segment has garbage worth copying for; until something is freed */
@@ -191,8 +193,12 @@ void files_parent(const struct store *st, char *out);
 /* A handle for reading, from a small cache. */
 port_file files_open(struct store *st, bool blob, uint64_t id);
 void files_forget(struct store *st, bool blob, uint64_t id);
-/* Removes a file and takes `charged` bytes off the charge if it was there. */
+/* Removes a file and takes `charged` bytes off the charge if it was there; with
+ * FILES_MEASURE as many as it has. */
+#define FILES_MEASURE UINT64_MAX
 int files_remove(struct store *st, bool blob, uint64_t id, uint64_t charged);
+/* Makes names durable. After an error the next mount looks at every file. */
+int files_sync_dir(struct store *st);
 /* Before a new file is made: earlier removals must be durable (rule 5). */
 int files_before_create(struct store *st);
 
@@ -234,6 +240,9 @@ struct log_item *log_last(struct store *st);
 store_ticket log_lazy(struct store *st);
 /* True when everything staged is applied. */
 bool log_idle(const struct store *st);
+/* For upkeep: true when everything staged is applied and durable. If not, asks for
+ * a commit, at whose end upkeep gets a slice: under load that is the only moment. */
+bool log_wait_idle(struct store *st);
 /* True when a change may be applied before its sync: nothing waits before it,
  * and no checkpoint must come first. */
 bool log_at_once(const struct store *st);

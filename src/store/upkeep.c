@@ -24,7 +24,6 @@
 /* What a look over all segments tells. */
 struct segments {
 	uint32_t free_id;     /* one that can be given back now, 0: none */
-	uint32_t free_size;
 	bool waiting;         /* one is dead, but a checkpoint still needs it */
 	uint32_t victim;      /* the one with the least alive, 0: none worth it */
 	uint64_t victim_live, victim_size;
@@ -60,7 +59,6 @@ static void look_at(struct store *st, uint32_t id, const struct segment *row, st
 	if (row->live == 0) {
 		if (row->last <= st->replay_before && row->dead_since <= st->replay_before) {
 			out->free_id = id;
-			out->free_size = (uint32_t)size;
 		} else {
 			out->waiting = true;
 		}
@@ -97,7 +95,7 @@ static int look(struct store *st, struct segments *out)
 
 static int give_back(struct store *st, const struct segments *seen)
 {
-	int err = files_remove(st, false, seen->free_id, (seen->free_size + 4095u) & ~4095u);
+	int err = files_remove(st, false, seen->free_id, FILES_MEASURE);
 
 	if (err == OK)
 		err = tree_delete(&st->tree, tree_key(TREE_SEGMENT, 0, seen->free_id), 0);
@@ -220,10 +218,9 @@ static int clean_end(struct store *st)
 	struct segment row;
 	int err;
 
-	if (!log_idle(st)) {
-		st->log.wanted = true; /* what was copied must be durable and applied */
+	/* What was copied must be durable and applied. */
+	if (!log_wait_idle(st))
 		return E_AGAIN;
-	}
 	err = segment_row_get(st, c->segment, &row);
 	if (err == OK && row.live)
 		return give_up(st, c->segment);
@@ -295,10 +292,8 @@ static int reap_slice(struct store *st)
 		return OK;
 	if (n < 0)
 		return n;
-	if (!log_idle(st)) {
-		st->log.wanted = true;
+	if (!log_wait_idle(st))
 		return E_AGAIN;
-	}
 	id = (uint32_t)k.lo;
 	k = tree_key(TREE_ENTRY, id, 0);
 	while (count < STORE_UIDS && (n = tree_seek(&st->tree, k, &k, bytes, sizeof bytes)) >= 0 &&

@@ -292,7 +292,7 @@ static int finish(struct store_upload *up)
 	if (err == OK && !in_memory(up))
 		err = port_sync(up->file);
 	if (err == OK && !in_memory(up))
-		err = port_sync_dir(up->st->dir);
+		err = files_sync_dir(up->st);
 	up->finished = err == OK;
 	return err;
 }
