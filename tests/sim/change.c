@@ -476,8 +476,13 @@ static void add_copy(struct rig *r, struct copying *c)
 	if (c->n + n > sizeof c->e / sizeof c->e[0])
 		return;
 	err = store_copy_add(r->st, &c->copy, b->id, uids, n, &added, &ticket);
-	if (to->used)
+	if (to->used && to->id == c->copy.target) {
 		note_keywords(r, c->to);
+	} else if (err == E_NOENT) {
+		store_copy_abort(r->st, &c->copy);
+		c->open = false;
+		return;
+	}
 	if (refused(r, err, "a slice of a copy"))
 		return;
 	map_keywords(b, to, map);
@@ -510,7 +515,7 @@ static void publish_copy(struct rig *r, struct copying *c)
 	if (m->n_aux + c->n > M_AUX)
 		return;
 	err = store_copy_publish(r->st, &c->copy, &ticket);
-	if (err == E_NOENT && !m->live.box[c->to].used) {
+	if (err == E_NOENT && (!m->live.box[c->to].used || m->live.box[c->to].id != c->copy.target)) {
 		store_copy_abort(r->st, &c->copy);
 		c->open = false;
 		return;
@@ -747,6 +752,48 @@ static void do_forget(struct rig *r)
 		take(r, M_FORGET, ticket)->owner = 2;
 }
 
+/* ---- reading what may go ---- */
+
+static void read_pinned(struct rig *r, const struct pinned *p)
+{
+	uint8_t data[3000];
+	uint64_t at = p->size ? rig_random(r, p->size) : 0;
+	int64_t n = store_body(r->st, p->object, at, data, sizeof data);
+	const char *what;
+
+	if (n < 0 && r->faulty)
+		return;
+	if (n < 0 || (n == 0 && at < p->size))
+		rig_fail("turn %u: message %" PRIu64 " is being read, and is gone: %s", r->turn, p->object,
+			err_text((int)n));
+	what = content_differs(p->content, at, data, (size_t)n);
+	if (what)
+		rig_fail("turn %u: a message that is being read: %s", r->turn, what);
+}
+
+static void do_pin(struct rig *r)
+{
+	struct pinned *p = &r->pins[rig_random(r, RIG_PINS)];
+	int box = pick_filled(r);
+	struct store_entry e;
+	struct m_box *b;
+
+	if (p->object) {
+		read_pinned(r, p);
+		if (rig_random(r, 3))
+			return;
+		store_unpin(r->st, p->object);
+		p->object = 0;
+		return;
+	}
+	if (box < 0 || r->model.live.box[box].n == 0)
+		return;
+	b = &r->model.live.box[box];
+	if (store_entry_get(r->st, b->id, b->e[rig_random(r, b->n)].uid, &e) != OK || store_pin(r->st, e.object) != OK)
+		return;
+	*p = (struct pinned){ e.object, box_entry(b, e.uid)->content, e.size };
+}
+
 /* ---- turns ---- */
 
 void rig_change(struct rig *r)
@@ -758,7 +805,7 @@ void rig_change(struct rig *r)
 	} table[] = {
 		{ s->flags, do_flags }, { s->expunge, do_expunge }, { s->move, do_move }, { s->copy, do_copy },
 		{ s->names, do_names }, { s->subscribe, do_subscribe }, { s->keyword, do_keyword },
-		{ s->recent, do_recent }, { s->forget, do_forget },
+		{ s->recent, do_recent }, { s->forget, do_forget }, { s->pin, do_pin },
 	};
 	unsigned sum = s->append + s->blob, at;
 

@@ -351,3 +351,30 @@ bool rig_cleaning(const struct rig *r)
 {
 	return r->st->cleaning.segment != 0;
 }
+
+void rig_print_log(struct rig *r, uint32_t id)
+{
+	struct segment_header h;
+	char name[PORT_PATH_MAX];
+	struct record rec;
+	port_file f;
+
+	files_segment_name(r->st, id, name);
+	f = port_open(name, PORT_READ);
+	if (f < 0 || segment_read_header(r->st, f, id, &h) != OK) {
+		printf("# segment %u can't be read\n", id);
+		port_close(f);
+		return;
+	}
+	printf("# segment %u: %" PRId64 " bytes, first LSN %" PRIu64 ", predecessor %u until %u, durable %" PRIu64 "\n",
+		id, port_size(f), h.first_lsn, h.prev, h.prev_end, h.durable);
+	for (uint32_t at = RECORD_BLOCK; (int64_t)at < port_size(f); at += RECORD_ALIGN) {
+		uint8_t header[RECORD_HEADER];
+
+		if (port_read(f, at, header, sizeof header) == sizeof header && record_get(header, &rec, h.salt))
+			printf("#   at %u: type %u, LSN %" PRIu64 ", body %u, tail %u, behind %u, durable %" PRIu64
+			       "\n",
+				at, rec.type, rec.lsn, rec.body_len, rec.tail_len, rec.prev_end, rec.durable);
+	}
+	port_close(f);
+}

@@ -1,5 +1,7 @@
 #include "rig.h"
 
+#include "base/log.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,6 +38,12 @@ uint64_t rig_random(struct rig *r, uint64_t limit)
 
 static uint8_t space[8 << 20];
 
+/* SIM_LOG in the environment shows what the store says. */
+static void to_port(enum log_level level, const char *line, size_t len)
+{
+	port_log((enum port_level)level, line, len);
+}
+
 void rig_init(struct rig *r, const struct scenario *s, uint64_t seed)
 {
 	memset(r, 0, sizeof *r);
@@ -44,6 +52,7 @@ void rig_init(struct rig *r, const struct scenario *s, uint64_t seed)
 	r->seed = seed;
 	r->random = seed * 0x2545f4914f6cdd1du;
 	sim_reset(seed);
+	log_init(to_port, LOG_NOTICE);
 	if (s->sync_us)
 		sim_sync_time(s->sync_us / 10, s->sync_us);
 }
@@ -87,6 +96,7 @@ void rig_dead(struct rig *r)
 	r->st = NULL;
 	memset(r->flights, 0, sizeof r->flights);
 	memset(r->copies, 0, sizeof r->copies);
+	memset(r->pins, 0, sizeof r->pins);
 	r->full = r->broken = false;
 }
 
@@ -96,6 +106,7 @@ void rig_close(struct rig *r)
 	r->st = NULL;
 	memset(r->flights, 0, sizeof r->flights);
 	memset(r->copies, 0, sizeof r->copies);
+	memset(r->pins, 0, sizeof r->pins);
 	model_told(&r->model);
 	if (sim_open_files() != 0)
 		rig_fail("%u files are open after closing", sim_open_files());
@@ -398,20 +409,20 @@ void rig_check_same(struct rig *r)
 }
 
 /* Tries durable plus the first k ops for every k; with `keep` only messages
- * among the first so many ops are there. The last k that fits, or -1. */
+ * among the first so many ops are there. The first k that fits (a last op that
+ * changed nothing may be lost: nobody was told its number), or -1. */
 static int fitting_prefix(struct rig *r, unsigned keep)
 {
 	struct model *m = &r->model;
-	int found = -1;
 
 	m->scratch = m->durable;
 	for (unsigned k = 0;; k++) {
 		struct m_op *op = &m->ops[k];
 
 		if (!state_differs(&m->scratch, &seen))
-			found = (int)k;
+			return (int)k;
 		if (k == m->n_ops)
-			return found;
+			return -1;
 		if (op->kind == M_MESSAGE && k >= keep)
 			continue;
 		state_apply(&m->scratch, m, op);
@@ -448,6 +459,8 @@ void rig_check_recovered(struct rig *r)
 			printf("# with op %u (kind %d, LSN %" PRIu64 "): %s\n", i, m->ops[i].kind, m->ops[i].lsn,
 				state_differs(&m->scratch, &seen));
 		}
+		if (getenv("LOG_OF"))
+			rig_print_log(r, (uint32_t)strtoul(getenv("LOG_OF"), NULL, 10));
 		rig_fail("after recovery the store is no prefix of what it took");
 	}
 	adopt(r, keep, (unsigned)n);

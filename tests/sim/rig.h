@@ -17,6 +17,7 @@
 #define RIG_DIR "mail"
 #define RIG_FLIGHTS 3
 #define RIG_COPIES 2
+#define RIG_PINS 4
 
 /* How often each kind of change comes, and what the box is like. */
 struct scenario {
@@ -29,7 +30,7 @@ struct scenario {
 	uint64_t sync_us;     /* a sync takes up to this long */
 	uint64_t live_most;   /* bytes of mail: above it more is removed than comes */
 	uint32_t message_most, blob_most;
-	unsigned append, blob, flags, expunge, move, copy, names, subscribe, keyword, recent, forget, maintain;
+	unsigned append, blob, flags, expunge, move, copy, names, subscribe, keyword, recent, forget, pin, maintain;
 	uint64_t quota;
 	unsigned hours;       /* % of turns after which two hours pass */
 	unsigned busy;        /* most changes a turn; 0: 4 */
@@ -40,6 +41,12 @@ struct flight {
 	struct store_upload *up;
 	uint32_t content, size, written;
 	bool done;
+};
+
+/* A message that is being read: it stays readable whatever happens to it. */
+struct pinned {
+	uint64_t object; /* 0: none */
+	uint32_t content, size;
 };
 
 struct copying {
@@ -70,6 +77,7 @@ struct rig {
 	struct model model;
 	struct flight flights[RIG_FLIGHTS];
 	struct copying copies[RIG_COPIES];
+	struct pinned pins[RIG_PINS];
 	struct client clients[M_BOXES];
 	bool full;      /* something was refused for want of room */
 	bool faulty;    /* faults are armed: errors are no failures */
@@ -129,6 +137,8 @@ void rig_poll(struct rig *r, bool all);
 void rig_recount(struct rig *r);
 /* The files may take no more than the storage, now. */
 void rig_check_charged(struct rig *r);
+/* The records of a segment, for a failure that must be understood. */
+void rig_print_log(struct rig *r, uint32_t id);
 /* A segment is being cleaned. */
 bool rig_cleaning(const struct rig *r);
 
