@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "control/control.h"
+#include "control/notice.h"
 #include "control/report.h"
 #include "imap/imap.h"
 #include "mta/lmtp.h"
@@ -39,6 +40,7 @@ static struct server {
 	struct imap_server *imap;
 	struct smtp *smtp;
 	struct control *control;
+	struct notices *notices;
 	struct report_source report;
 } server;
 
@@ -46,8 +48,10 @@ static struct server {
 
 static bool work(void *context)
 {
+	bool more = store_maintain(server.store) == E_AGAIN;
+
 	(void)context;
-	return store_maintain(server.store) == E_AGAIN;
+	return notices_work(server.notices) == E_AGAIN || more;
 }
 
 static bool wants_commit(void *context)
@@ -70,8 +74,10 @@ static int commit(void *context)
 
 static uint64_t deadline(void *context)
 {
+	uint64_t at = store_deadline_us(server.store), notices = notices_deadline_us(server.notices);
+
 	(void)context;
-	return store_deadline_us(server.store);
+	return notices && notices < at ? notices : at;
 }
 
 static void load_certificate(void)
@@ -108,6 +114,8 @@ static int start_services(void)
 		budget->deliveries, port_wall_time, port_zone_minutes };
 	const struct control_config control = { { server.store, server.accounts, server.arrivals }, config->quota,
 		&server.report, budget->control_sessions };
+	const struct notices_config notices = { server.store, server.accounts, server.arrivals,
+		domain[0] ? domain : "localhost", (enum notice_language)config->language };
 	static const struct pool *pools[1];
 	int err;
 
@@ -118,6 +126,8 @@ static int start_services(void)
 		err = smtp_init(&server.smtp, &arena, &smtp);
 	if (err == OK)
 		err = control_init(&server.control, &arena, &control);
+	if (err == OK)
+		err = notices_init(&server.notices, &arena, &notices);
 	if (err != OK)
 		return err;
 	views_on_change(server.views, imap_wake);

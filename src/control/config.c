@@ -71,6 +71,8 @@ const struct config_key config_keys[] = {
 		"for how long what has just come is safe" },
 	{ "evict archive", CONFIG_ARCHIVE, AT(evict_archive), 0, PORT_PATH_MAX, "", "DIR required|best-effort",
 		"a Maildir on another disk that mail is copied to before it goes" },
+	{ "language", CONFIG_CHOICE, AT(language), 0, 0, "en", "en|ja",
+		"the language of the box's own messages to its users: English or Japanese" },
 	{ "allow-volatile", CONFIG_SWITCH, AT(allow_volatile), 0, 0, "no", "yes|no",
 		"take a store in memory, on an empty mount point, or larger than its disk" },
 	{ "memory-lock", CONFIG_SWITCH, AT(memory_lock), 0, 0, "no", "yes|no",

@@ -99,6 +99,7 @@ struct config {
 	uint32_t evict_seen_age_s, evict_protect_s; /* box time */
 	char evict_archive[PORT_PATH_MAX];          /* a Maildir, empty: none */
 	bool evict_archive_required;
+	uint8_t language; /* enum notice_language */
 	bool allow_volatile, memory_lock;
 	char run_as[64], chroot[PORT_PATH_MAX]; /* empty: don't */
 	uint16_t line[CONFIG_KEYS]; /* where each key stood, 0: nowhere */

@@ -171,7 +171,7 @@ static void box_start(uint64_t seed, enum sim_chunks chunks)
 }
 
 /* Everything that connections held was given back. */
-static void box_nothing_left(void)
+static inline void box_nothing_left(void)
 {
 	T_EQ(box_loop->inputs.used, 0);
 	T_EQ(box_loop->longs.used, 0);
@@ -206,7 +206,7 @@ static size_t box_message(uint32_t owner, const char *name, uint32_t n, char *ou
 }
 
 /* Sends all of it, with turns in between. */
-static void box_send(sim_client c, const void *data, size_t len)
+static inline void box_send(sim_client c, const void *data, size_t len)
 {
 	const char *at = data;
 
@@ -222,7 +222,7 @@ static void box_send(sim_client c, const void *data, size_t len)
 }
 
 /* What comes until nothing comes any more, with a NUL. */
-static const char *box_read(sim_client c)
+static inline const char *box_read(sim_client c)
 {
 	static char got[65536];
 	size_t len = 0;

@@ -122,6 +122,7 @@ static const char everything[] =
 	"mailbox Contracts keep\n"
 	"evict on\nevict   high 95\nevict low 80\nevict order seen junk\nevict seen-age 90d\nevict protect 2h\n"
 	"evict archive /mnt/usb/old best-effort\n"
+	"language ja\n"
 	"allow-volatile\nmemory-lock yes\nrun-as cubby\nchroot /var/lib/cubby";
 
 T_TEST(everything_can_be_said)
@@ -188,6 +189,7 @@ T_TEST(written_as_read)
 	T_TEXT(get(&config, "mailbox"),
 		"Junk age 30d\n\"Camera #1/Front door\" count 500\nCamera bytes 100M\nContracts keep");
 	T_TEXT(get(&config, "evict archive"), "/mnt/usb/old best-effort");
+	T_TEXT(get(&config, "language"), "ja");
 	T_TEXT(get(&config, "login-timeout"), "90s");
 }
 
@@ -272,6 +274,7 @@ T_TEST(says_what_is_wrong)
 		{ "evict order old", "got \"old\"" },
 		{ "evict archive /mnt", "evict archive: expected a path, then required or best-effort, got \"/mnt\"" },
 		{ "evict archive /mnt perhaps", "got \"perhaps\"" },
+		{ "language de", "language: expected en|ja, got \"de\"" },
 		{ "evict high 60", "evict low: expected less than `evict high`, got as much or more" },
 		{ "storage 4M\nmessage-size 2M",
 			"etc/cubby.conf:2: message-size: expected at most a quarter of `storage`" },
