@@ -174,6 +174,9 @@ int view_next(struct views *v, struct view *view, bool expunges, bool durable_on
 	if (durable_only && !store_all_durable(v->st)) {
 		w->woken = false;
 		w->held = v->held = true;
+		/* Lazy changes may take long to be synced, and the client waits for these. */
+		if (w->flags_round || view->modseq < w->highest)
+			store_commit_request(v->st);
 		return E_NOENT;
 	}
 	rc = next_flags(v, view, event);
