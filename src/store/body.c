@@ -92,7 +92,7 @@ int object_release(struct store *st, uint64_t id, uint64_t lsn)
 		err = segment_live(st, o.segment, -(int64_t)object_record_size(&o), lsn);
 	if (err != OK)
 		return err;
-	st->clean_hopeless = false;
+	st->garbage_made++;
 	st->super.objects--;
 	st->super.live -= object_record_size(&o) + (o.blob ? frames_size(o.size) : 0);
 	pin = find_pin(st, id);

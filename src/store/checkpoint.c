@@ -59,6 +59,7 @@ static void put_super(const struct store *st, const struct super *s, uint8_t *p)
 	put_le32(p + 168, st->log.prev_segment);
 	put_le32(p + 172, st->log.prev_valid_end);
 	put_le64(p + 176, slots->numbers);
+	put_le32(p + 184, s->replay_waste);
 	put_le32(p + SUPER_LISTS, slots->n_freed);
 	put_le32(p + SUPER_LISTS + 4, slots->n_freed_before);
 	for (uint32_t i = 0; i < slots->n_freed; i++)
@@ -76,6 +77,7 @@ static void get_super(const uint8_t *p, struct super *s)
 		.replay_lsn = le64(p + 32),
 		.replay_segment = le32(p + 40),
 		.replay_offset = le32(p + 44),
+		.replay_waste = le32(p + 184),
 		.durable = le64(p + 48),
 		.next_lsn = le64(p + 56),
 		.next_object = le64(p + 64),
@@ -186,9 +188,11 @@ static void describe(struct store *st, struct super *s, bool clean)
 	s->replay_lsn = log->applied;
 	s->replay_segment = log->file >= 0 ? log->segment : st->super.next_segment;
 	s->replay_offset = log->file >= 0 ? log->end : 0;
+	s->replay_waste = log->file >= 0 ? log->waste : RECORD_BLOCK;
 	if (st->applying_segment) {
 		s->replay_segment = st->applying_segment;
 		s->replay_offset = st->applying_offset;
+		s->replay_waste = RECORD_BLOCK;
 	}
 	s->durable = log->durable;
 	s->orphan_from = upload_orphans_from(st);

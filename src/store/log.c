@@ -196,6 +196,9 @@ static void finish_header(struct store *st, struct log_item *item, uint32_t offs
 	struct log *log = &st->log;
 	uint8_t *header = log->buffer + item->at;
 
+	/* Cleaned again, it would need the same gap. */
+	if (item->record.type == RECORD_MOVED)
+		log->waste += offset - (uint32_t)record_align(log->end);
 	item->record.durable = log->durable;
 	item->record.prev_end = log->end;
 	item->record.body_crc = record_body_crc(log->salt, header + RECORD_HEADER, item->record.body_len);
@@ -259,6 +262,7 @@ static int room_for(struct store *st, const struct log_item *item, bool first)
 			return err;
 		log->durable = item->lsn - 1;
 		log->synced_end = log->end;
+		log->waste += segment_charge(port_size(log->file)) - log->end;
 		err = segment_close(st, item->lsn - 1, log->end);
 		if (err != OK)
 			return err;

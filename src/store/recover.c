@@ -20,6 +20,7 @@ struct scan {
 	port_file file;
 	struct segment_header header;
 	uint32_t at, end;       /* next offset; valid end of the segment */
+	uint32_t size, waste;   /* of the segment: see struct segment */
 	uint64_t expected;      /* LSN of the next record */
 	uint64_t seen;          /* highest LSN in any header, dropped ones included */
 	uint64_t known_durable; /* D */
@@ -248,6 +249,8 @@ static int walk_segment(struct scan *s, bool apply)
 			s->known_durable = r.durable;
 		if (s->ended)
 			return OK;
+		if (r.type == RECORD_MOVED && at > s->at)
+			s->waste += at - (uint32_t)record_align(s->at);
 		s->at = record_end(at, &r);
 		s->expected = r.lsn + 1;
 		if (err != OK)
@@ -276,6 +279,7 @@ static int open_segment(struct scan *s, uint32_t id)
 		return err == OK ? E_IO : err;
 	}
 	s->end = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+	s->size = segment_charge(size);
 	return OK;
 }
 
@@ -313,6 +317,8 @@ static int note_segment(struct scan *s, uint32_t prev_end)
 	row.first = s->header.first_lsn;
 	row.last = s->expected - 1;
 	row.end = prev_end;
+	row.size = s->size;
+	row.waste = s->waste;
 	if (row.live == 0 && row.dead_since == 0)
 		row.dead_since = row.last;
 	if (s->header.id >= st->super.next_segment)
@@ -331,6 +337,7 @@ static int walk_open(struct scan *s, uint32_t offset, uint32_t last, bool apply)
 		s->known_durable = s->header.durable;
 	err = learn_end(s, last);
 	s->at = offset ? offset : RECORD_BLOCK;
+	s->waste = offset ? s->st->super.replay_waste : RECORD_BLOCK;
 	if (s->at == RECORD_BLOCK)
 		s->expected = s->header.first_lsn;
 	if (err == OK)

@@ -39,6 +39,14 @@ int segment_row_put(struct store *st, uint32_t id, const struct segment *row)
 	return tree_put(&st->tree, tree_key(TREE_SEGMENT, 0, id), bytes, sizeof bytes);
 }
 
+uint32_t segment_charge(int64_t file_size)
+{
+	if (file_size < 0)
+		return 0;
+	return file_size > UINT32_MAX - RECORD_BLOCK ? UINT32_MAX & ~(RECORD_BLOCK - 1)
+						     : ((uint32_t)file_size + RECORD_BLOCK - 1) & ~(RECORD_BLOCK - 1);
+}
+
 /* Adds to a segment's live bytes. */
 int segment_live(struct store *st, uint32_t id, int64_t bytes, uint64_t lsn)
 {
@@ -176,7 +184,7 @@ int segment_create(struct store *st, uint64_t first_lsn)
 	if (err != OK)
 		return err;
 	log->segment = id;
-	log->end = log->synced_end = RECORD_BLOCK;
+	log->end = log->synced_end = log->waste = RECORD_BLOCK;
 	space_charge(st, st->extend ? (int64_t)st->super.segment_size : 4096);
 	return segment_row_put(st, id, &row);
 }
@@ -185,20 +193,25 @@ int segment_close(struct store *st, uint64_t last_lsn, uint32_t valid_end)
 {
 	struct log *log = &st->log;
 	struct segment row;
+	uint32_t size;
 	int err;
 
 	if (log->file < 0)
 		return OK;
+	size = segment_charge(port_size(log->file));
 	port_close(log->file);
 	log->file = -1;
 	log->prev_segment = log->segment;
 	log->prev_valid_end = valid_end;
 	st->sweep_due = true;
+	st->garbage_made++;
 	err = segment_row_get(st, log->segment, &row);
 	if (err != OK)
 		return err;
 	row.end = valid_end;
 	row.last = last_lsn;
+	row.size = size;
+	row.waste = log->waste;
 	if (row.live == 0)
 		row.dead_since = last_lsn;
 	return segment_row_put(st, log->segment, &row);

@@ -247,5 +247,5 @@ int space_for_record(struct store *st, uint64_t bytes)
 	if (space_has(st, st->super.segment_size, false))
 		return OK;
 	st->clean_wanted = true;
-	return st->clean_hopeless ? E_FULL : E_AGAIN;
+	return clean_is_hopeless(st) ? E_FULL : E_AGAIN;
 }

@@ -190,6 +190,7 @@ int store_open(struct store **out, struct arena *arena, const struct store_confi
 	for (unsigned i = 0; i < HANDLES; i++)
 		st->handles[i].file = -1;
 	st->mount_us = port_now_us();
+	st->garbage_made = 1;
 	if (!take_memory(st, arena))
 		return E_NOMEM;
 	st->tree.slots.file = -1;

@@ -62,6 +62,7 @@ struct log {
 	port_file file;          /* -1: none */
 	uint32_t segment, salt;
 	uint32_t end, synced_end; /* written; known to be synced */
+	uint32_t waste;           /* as in struct segment */
 	uint32_t prev_segment, prev_valid_end; /* what the next segment's header names */
 	uint64_t unsynced_tail;  /* message bytes written since the last sync */
 };
@@ -101,6 +102,7 @@ struct super {
 	uint64_t identity;
 	uint64_t replay_lsn;  /* records above it are to be applied */
 	uint32_t replay_segment, replay_offset; /* where they begin */
+	uint32_t replay_waste;                  /* of that segment up to there, as in struct segment */
 	uint64_t durable;
 	uint64_t next_lsn, next_object, orphan_from;
 	uint32_t next_mailbox, next_uidvalidity, next_segment;
@@ -112,10 +114,19 @@ struct super {
 	bool clean;
 };
 
+/* A look over all segments, some rows a slice. */
+struct look {
+	bool open;            /* under way */
+	uint32_t next;        /* the segment to look at next */
+	bool waiting;         /* one is dead, but a checkpoint still needs it */
+	uint32_t victim;      /* the one with the most garbage for its size, 0: none worth it */
+	uint64_t victim_garbage, victim_size;
+	uint64_t garbage;     /* garbage_made when it began */
+};
+
 struct cleaning {
 	uint32_t segment; /* 0: none under way */
 	uint32_t offset, end, salt;
-	port_file file;
 };
 
 /* What the passes of a check have counted up so far. */
@@ -164,7 +175,9 @@ struct store {
 	bool idle_wanted;       /* upkeep waits for the end of a commit */
 	uint64_t checkpoint_log; /* bytes logged since the last checkpoint */
 	bool clean_wanted;       /* somebody waits for room that cleaning can make */
-	bool clean_hopeless;     /* no segment has garbage worth copying for; until something is freed */
+	uint64_t garbage_made;   /* counts what may have made garbage: removed messages, closed segments */
+	uint64_t hopeless_at;    /* garbage_made when a look found no segment worth cleaning */
+	struct look look;
 	bool sweep_due;          /* a checkpoint may have set segments free */
 	/* Segments that can't be cleaned: not tried again in this mount. When there
 	 * are as many as that, none is: the flash is dying. */
@@ -251,7 +264,18 @@ int log_apply_now(struct store *st);
 store_ticket log_wait(struct store *st);
 void log_lose(struct store *st, struct log_item *item, int err);
 
+/* ---- clean.c ---- */
+/* Segments: one slice of giving dead ones back and of cleaning. E_AGAIN when
+ * there is more to do. */
+int clean_slice(struct store *st);
+/* So little room is left that cleaning is worth its writes. */
+bool clean_space_is_low(const struct store *st);
+/* Cleaning can make no room as things are. */
+bool clean_is_hopeless(const struct store *st);
+
 /* ---- segment.c ---- */
+/* Bytes of a segment of that file size. */
+uint32_t segment_charge(int64_t file_size);
 int segment_create(struct store *st, uint64_t first_lsn);
 int segment_close(struct store *st, uint64_t last_lsn, uint32_t valid_end);
 /* Reads and verifies the header of a segment file. */

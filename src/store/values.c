@@ -162,6 +162,8 @@ void segment_put(uint8_t *p, const struct segment *s)
 	put_le64(p + 12, s->first);
 	put_le64(p + 20, s->last);
 	put_le64(p + 28, s->dead_since);
+	put_le32(p + 36, s->size);
+	put_le32(p + 40, s->waste);
 }
 
 bool segment_get(struct bytes b, struct segment *s)
@@ -170,6 +172,14 @@ bool segment_get(struct bytes b, struct segment *s)
 
 	if (b.len != SEGMENT_BYTES)
 		return false;
-	*s = (struct segment){ le64(p), le32(p + 8), le64(p + 12), le64(p + 20), le64(p + 28) };
+	*s = (struct segment){
+		.live = le64(p),
+		.end = le32(p + 8),
+		.first = le64(p + 12),
+		.last = le64(p + 20),
+		.dead_since = le64(p + 28),
+		.size = le32(p + 36),
+		.waste = le32(p + 40),
+	};
 	return true;
 }

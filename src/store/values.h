@@ -57,8 +57,11 @@ struct segment {
 	uint32_t end;        /* valid bytes; 0 while open */
 	uint64_t first, last; /* LSNs; last 0 while open */
 	uint64_t dead_since; /* LSN at which live became 0; 0: not dead */
+	uint32_t size;       /* bytes that its file is charged with; 0 while open */
+	uint32_t waste;      /* of these neither mail nor worth cleaning for: its header, gaps around moved
+	                      * messages, the end where nothing more fitted in */
 };
-#define SEGMENT_BYTES 36
+#define SEGMENT_BYTES 44
 void segment_put(uint8_t *p, const struct segment *s);
 bool segment_get(struct bytes b, struct segment *s);
 

@@ -87,6 +87,64 @@ T_TEST(cleaning_ends)
 	store_close(st);
 }
 
+/* Nothing comes and nothing goes: each segment that cleaning writes has a gap at
+ * its end that is larger than an eighth of it, and is left alone all the same.
+ * After that each removed message costs at most what it is worth: as many
+ * segments as it takes to hold eight times its bytes. */
+static void packed_stays(enum store_growth growth)
+{
+	struct store_config config = rig_config;
+	static uint8_t piece[4096];
+	uint64_t before, removed = 0;
+	struct store_upload *up;
+	uint32_t inbox, n;
+
+	config.growth = growth;
+	rig_start(&config);
+	inbox = rig_mailbox("INBOX");
+	n = fill(inbox, 22000);
+	T_OK(n > 60);
+	expunge_every(inbox, n, 7);
+	(void)fill(inbox, 22000);
+	/* Mail that does not come to its end takes what room there is. */
+	T_EQ(store_upload_begin(st, 0, &up), OK);
+	for (unsigned i = 0; i < 48 && store_upload_write(up, piece, sizeof piece) == OK; i++)
+		;
+	(void)rig_upkeep(5000);
+	if (growth == STORE_GROW_EXTEND)
+		T_OK(status().allocated + 2 * status().segment_size + config.storage / 16 > config.storage);
+	before = status().segments_cleaned;
+	T_OK(before > 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		sim_advance_us(10000000);
+		(void)rig_turn();
+	}
+	T_EQ(status().segments_cleaned, before);
+	for (uint32_t uid = 2; uid <= n; uid += 5) {
+		store_ticket t;
+		uint64_t modseq;
+
+		T_EQ(store_expunge(st, inbox, &uid, 1, &modseq, &t), OK);
+		rig_commit();
+		(void)rig_upkeep(5000);
+		removed += 22000 + 2 * 4096;
+	}
+	if ((status().segments_cleaned - before) * status().segment_size > 8 * removed)
+		T_FAIL("%llu segments were cleaned", (unsigned long long)(status().segments_cleaned - before));
+	store_upload_abort(up);
+	store_close(st);
+}
+
+T_TEST(packed_stays)
+{
+	packed_stays(STORE_GROW_APPEND);
+}
+
+T_TEST(packed_stays_extend)
+{
+	packed_stays(STORE_GROW_EXTEND);
+}
+
 /* The segments of the log, lowest first; how many. */
 static unsigned segments(char names[][40], unsigned most)
 {
@@ -153,4 +211,5 @@ T_TEST(damaged_victims)
 	store_close(st);
 }
 
-T_MAIN(T_RUN(flags_when_full) T_RUN(cleaning_ends) T_RUN(unreadable_victims) T_RUN(damaged_victims))
+T_MAIN(T_RUN(flags_when_full) T_RUN(cleaning_ends) T_RUN(packed_stays) T_RUN(packed_stays_extend)
+		T_RUN(unreadable_victims) T_RUN(damaged_victims))
