@@ -38,7 +38,14 @@ port_socket port_accept(port_socket listener, struct port_address *peer);
  * connected. The handle it returns is blocking. E_CLOSED when nobody listens
  * there, E_NOENT when there is no such path, E_ACCESS. */
 port_socket port_connect(const char *where);
-void port_shut(port_socket s); /* closes; unsent bytes are still tried */
+/* Ends the sending side: what was sent still goes out, then the peer sees the end
+ * of the stream. port_recv goes on; the handle stays the caller's. */
+void port_finish(port_socket s);
+/* Closes and gives the handle back; E_... numbers are fine and do nothing. Bytes
+ * that were sent still go out in the background, unless the peer sends more: then
+ * the system may reset the connection, and the peer may lose what it did not read
+ * (port_finish first, and reading until its end, is the way around that). */
+void port_shut(port_socket s);
 
 /* Bytes moved (at least 1), 0 at the peer's end of stream (recv only), E_AGAIN,
  * or E_CLOSED (reset, broken pipe). len must not be 0. */

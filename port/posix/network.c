@@ -295,6 +295,11 @@ port_socket port_connect(const char *where)
 	return fd;
 }
 
+void port_finish(port_socket s)
+{
+	shutdown(s, SHUT_WR);
+}
+
 void port_shut(port_socket s)
 {
 	char rest[2048];

@@ -269,13 +269,21 @@ int64_t port_send(port_socket s, const void *data, size_t len)
 		return n == 0 ? E_AGAIN : n;
 	}
 	l = link_of(s);
-	if (l->reset || !l->client_open)
+	if (l->reset || !l->client_open || l->down.ended)
 		return E_CLOSED;
 	room = l->down.cap - l->down.len;
 	/* a system may change its mind between poll and send */
 	if (room == 0 || (how_chunked == SIM_CHUNKS_RANDOM && chance_percent(CHANCE_NETWORK, 3)))
 		return E_AGAIN;
 	return (int64_t)pipe_put(&l->down, data, chunk(room < len ? room : len));
+}
+
+void port_finish(port_socket s)
+{
+	if (s < FIRST_CLIENT)
+		link_of(s)->down.ended = true;
+	else
+		sim_client_half_close(s - FIRST_CLIENT);
 }
 
 void port_shut(port_socket s)
@@ -447,7 +455,7 @@ size_t sim_client_ready(sim_client c)
 
 bool sim_client_closed(sim_client c)
 {
-	return !client_of(c)->server_open;
+	return client_of(c)->down.ended;
 }
 
 void sim_client_half_close(sim_client c)

@@ -573,18 +573,31 @@ static void end_session(struct conn *c, enum conn_end why)
 		c->listener->protocol->close(session, c, why);
 }
 
+/* Whether the peer was sent something that it should still be able to read. */
+static bool last_words(const struct conn *c, enum conn_end why)
+{
+	if (c->ended || c->blocked_us || why == CONN_LOST || why == CONN_SHUTDOWN)
+		return false;
+	return c->phase != PHASE_HANDSHAKE || why == CONN_TLS_ERROR;
+}
+
 void conn_drop(struct conn *c, enum conn_end why)
 {
 	struct loop *l = c->loop;
+	bool words;
 
 	if (c->phase == PHASE_FREE)
 		return;
+	words = last_words(c, why);
 	end_session(c, why);
 	place_leave(c);
 	input_release(c);
 	pool_put(&l->outputs, c->rest);
 	tls_close(c->tls);
-	port_shut(c->socket);
+	if (words)
+		linger_start(l, c->socket);
+	else
+		port_shut(c->socket);
 	if (c->doomed)
 		l->doomed_n--;
 	*c = (struct conn){ .loop = l, .phase = PHASE_FREE, .socket = -1 };

@@ -49,6 +49,14 @@
 /* The last lines of a stopping server may take so long to go out. */
 #define FAREWELL_US 1000000u
 
+/* Closed sockets whose peer may still be sending (linger.c): so many at once, the
+ * oldest gives way; each for so long and so many bytes. Time enough for a client
+ * on a slow radio to stop and read, and bytes for one that is in the middle of a
+ * large message; whoever sends on after that gets a reset. */
+#define LINGER_MAX 16
+#define LINGER_US 2000000u
+#define LINGER_BYTES (8u << 20)
+
 /* Log lines about peers that misbehave: so many at once, then one in so long. */
 #define PEER_LINES 10
 #define PEER_LINE_US 6000000u
@@ -96,6 +104,13 @@ struct conn {
 	bool deadline_struck;
 };
 
+struct linger {
+	port_socket socket;
+	uint32_t left; /* bytes that may still come */
+	uint64_t until_us;
+	bool ready;
+};
+
 struct loop {
 	struct loop_config config;
 	struct loop_tasks tasks;
@@ -114,8 +129,11 @@ struct loop {
 	uint32_t accept_first;     /* who is asked first in this turn */
 	uint64_t accept_after_us;  /* no accept before; 0: any time */
 
-	struct port_wait *set;     /* listeners, then connections */
-	uint32_t *set_conn;        /* connection of each entry behind the listeners */
+	struct linger lingering[LINGER_MAX];
+	uint32_t lingering_n;
+
+	struct port_wait *set;     /* listeners, lingering sockets, connections */
+	uint32_t *set_conn;        /* connection of each entry behind the first two */
 
 	struct pool inputs, longs, outputs;
 	uint8_t *scratch;          /* input that needs no unit: CONN_INPUT bytes */
@@ -158,6 +176,19 @@ void conn_dismiss(struct conn *c, enum conn_end why);
 void conn_doom(struct conn *c, enum conn_end why);
 /* A line about a peer that misbehaves: rate limited. */
 void conn_complain(const struct conn *c, const char *what, const char *detail);
+
+/* ---- linger.c ---- */
+
+/* Takes a socket whose last words were sent: closes its sending side now, and
+ * all of it when the peer has closed, sent too much or taken too long. */
+void linger_start(struct loop *l, port_socket s);
+/* Fills the entries for port_wait, one for each lingering socket; their number. */
+size_t linger_watch(const struct loop *l, struct port_wait *set);
+/* When linger_run must be called at the latest; 0: no need. */
+uint64_t linger_due_us(const struct loop *l);
+void linger_run(struct loop *l);
+/* Closes all of them now. */
+void linger_end(struct loop *l);
 
 /* ---- places.c ---- */
 

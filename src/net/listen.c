@@ -128,6 +128,7 @@ void loop_accept(struct loop *l, uint32_t ready)
 
 			if (s == E_NOMEM) {
 				log_warning("the system has no handle for another connection: waiting");
+				linger_end(l);
 				l->accept_after_us = l->now_us + ACCEPT_PAUSE_US;
 				return;
 			}

@@ -13,7 +13,7 @@ static uint32_t table_size(const struct loop_config *config)
 
 static size_t set_size(const struct loop_config *config)
 {
-	return (table_size(config) + LOOP_LISTENERS) * sizeof(struct port_wait);
+	return (table_size(config) + LOOP_LISTENERS + LINGER_MAX) * sizeof(struct port_wait);
 }
 
 size_t loop_memory(const struct loop_config *config)
@@ -124,7 +124,11 @@ static void reclaim(struct loop *l)
 static int wait_ms(const struct loop *l, int timeout_ms)
 {
 	uint64_t now = port_now_us(), due = l->tasks.deadline ? l->tasks.deadline(l->tasks.context) : 0;
+	uint64_t linger = linger_due_us(l);
 	bool waiting = false;
+
+	if (linger && (!due || linger < due))
+		due = linger;
 
 	for (uint32_t i = 0; i < l->conn_n; i++) {
 		const struct conn *c = &l->conns[i];
@@ -157,7 +161,7 @@ static int wait_ms(const struct loop *l, int timeout_ms)
  * ready. E_IO. */
 static int wait_ready(struct loop *l, int timeout_ms, uint32_t *listeners)
 {
-	size_t n = 0, first;
+	size_t n = 0, listening, first;
 	int err;
 
 	*listeners = 0;
@@ -165,6 +169,8 @@ static int wait_ready(struct loop *l, int timeout_ms, uint32_t *listeners)
 	if (l->accept_after_us == 0)
 		for (; n < l->listener_n; n++)
 			l->set[n] = (struct port_wait){ .s = l->listening[n], .want = PORT_CAN_READ };
+	listening = n;
+	n += linger_watch(l, l->set + n);
 	first = n;
 	for (uint32_t i = 0; i < l->conn_n; i++) {
 		struct conn *c = &l->conns[i];
@@ -182,8 +188,10 @@ static int wait_ready(struct loop *l, int timeout_ms, uint32_t *listeners)
 	for (size_t i = 0; i < n; i++) {
 		if (!l->set[i].got)
 			continue;
-		if (i < first)
+		if (i < listening)
 			*listeners |= UINT32_C(1) << i;
+		else if (i < first)
+			l->lingering[i - listening].ready = true;
 		else
 			l->conns[l->set_conn[i - first]].ready = true;
 	}
@@ -274,6 +282,7 @@ int loop_turn(struct loop *l, int timeout_ms)
 	if (listeners && !l->stop)
 		loop_accept(l, listeners);
 	run_connections(l);
+	linger_run(l);
 	if (!l->stop)
 		run_tasks(l);
 	now = port_now_us();
@@ -315,6 +324,7 @@ static void close_all(struct loop *l)
 			break;
 	for (uint32_t i = 0; i < l->conn_n; i++)
 		conn_drop(&l->conns[i], CONN_SHUTDOWN);
+	linger_end(l);
 }
 
 int loop_run(struct loop *l)

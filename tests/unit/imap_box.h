@@ -274,6 +274,8 @@ static inline void box_nothing_left(void)
 {
 	struct imap_status status;
 
+	/* sockets may linger a while after their last words */
+	sim_advance_us(LINGER_US);
 	for (int i = 0; i < 50; i++)
 		T_EQ(loop_turn(box.loop, 0), OK);
 	imap_status(box.imap, &status);
