@@ -27,7 +27,7 @@ const struct config_key config_keys[] = {
 		"bytes that DIR may take on the disk, never more" },
 	{ "memory", CONFIG_SIZE, AT(memory), 1 * MIB, 1 * GIB, "4M", "SIZE",
 		"memory of the server, taken at start; `cubbyd --budget` shows what for" },
-	{ "connections", CONFIG_NUMBER, AT(connections), 1, 4096, "64", "N",
+	{ "connections", CONFIG_NUMBER, AT(connections), 1, 1700, "64", "N",
 		"sessions logged in at once; an eighth of it is added for logins, and 4 for delivery" },
 	{ "users", CONFIG_PATH, AT(users), 0, PORT_PATH_MAX, "", "FILE",
 		"the users; without it `users` in the store's DIR" },

@@ -209,7 +209,7 @@ T_TEST(says_what_is_wrong)
 		{ "storage 64M 32M", "got \"64M 32M\"" },
 		{ "memory 20000000000000000000G",
 			"memory: expected a size (digits, then K, M or G) from 1M to 1G, got" },
-		{ "connections 0", "connections: expected a number from 1 to 4096, got \"0\"" },
+		{ "connections 0", "connections: expected a number from 1 to 1700, got \"0\"" },
 		{ "connections 4M", "got \"4M\"" },
 		{ "connections -1", "got \"-1\"" },
 		{ "flag-delay 5x", "flag-delay: expected a time (digits, then s, m, h or d) from 0 to 1h, got \"5x\"" },
