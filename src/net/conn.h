@@ -61,7 +61,15 @@ struct protocol {
 
 /* ---- input ---- */
 
-/* What has come and was not consumed; valid until consume or the step's end. */
+/* What has come and was not consumed; valid until consume or the step's end.
+ *
+ * Input that a step leaves unconsumed stays where it is as long as no further
+ * input is read and nothing is consumed, that is over STEP_AGAIN, STEP_COMMIT and
+ * STEP_OUTPUT: a step that parsed a command in place may go on with slices of it
+ * when it is called again. Only the end of a run may move it, from the loop's
+ * scratch to a unit of the pool, and only once: ask conn_input again in each step
+ * and keep offsets into it, or set conn_want_long first. STEP_INPUT and STEP_EVENT
+ * read more, which may move what is held. */
 struct bytes conn_input(const struct conn *c);
 void conn_consume(struct conn *c, size_t n);
 /* The peer has closed its sending side: no more will come. */
@@ -106,8 +114,10 @@ uint32_t conn_number(const struct conn *c); /* for log lines; ascends */
 /* Turns a login place into a place of user number `user`. When all are taken:
  * first a session of the same user whose peer no longer answers is closed, then
  * one silent for 30 minutes outside IDLE, then the one longest in IDLE if that
- * is over 30 minutes; else E_FULL. One user holds at most half of the places
- * while another user is logged in. */
+ * is over 30 minutes; else E_FULL. While another user is logged in, nobody gets
+ * more than half of the places; who had more before gives one back to each other
+ * user who finds all of them taken: by the same order, and then the one that was
+ * silent for longest, those outside a command first. */
 int conn_login(struct conn *c, uint32_t user);
 void conn_logout(struct conn *c);
 /* The session is inside IDLE (or not): for the rule above. */

@@ -36,7 +36,7 @@ bool place_free_login(struct loop *l)
 	return true;
 }
 
-/* How many places a user has, and how many the others. */
+/* How many places a user has. */
 static uint32_t places_of(const struct loop *l, uint32_t user)
 {
 	uint32_t n = 0;
@@ -46,8 +46,18 @@ static uint32_t places_of(const struct loop *l, uint32_t user)
 	return n;
 }
 
-/* Why a session may lose its place, best reason first. */
-enum reason { REASON_DEAD, REASON_SILENT, REASON_IDLE, REASON_NONE };
+/* Why a session may lose its place, best reason first. To a session of the same
+ * user it goes for the first three alone; to another user, who would have none,
+ * for any, if its owner holds more than half of them all. */
+enum reason { REASON_DEAD, REASON_SILENT, REASON_IDLE, REASON_WAITING, REASON_WORKING, REASON_NONE };
+
+/* Nothing of a command is under way, as far as the loop can see. A message that
+ * is just coming in looks the same between two packets, but is never the one that
+ * was silent for longest. */
+static bool between_commands(const struct conn *c)
+{
+	return (c->state == STEP_INPUT || c->state == STEP_EVENT) && !c->blocked_us && !c->input && !c->ready;
+}
 
 /* since: when the state began that is the reason. */
 static enum reason reason_to_go(const struct conn *c, uint64_t *since)
@@ -57,18 +67,21 @@ static enum reason reason_to_go(const struct conn *c, uint64_t *since)
 	*since = c->active_us;
 	if (!port_alive(c->socket))
 		return REASON_DEAD;
-	if (c->idle_us) {
+	if (c->idle_us && now - c->idle_us > PLACE_SILENT_US) {
 		*since = c->idle_us;
-		return now - c->idle_us > PLACE_SILENT_US ? REASON_IDLE : REASON_NONE;
+		return REASON_IDLE;
 	}
-	return now - c->active_us >= PLACE_SILENT_US ? REASON_SILENT : REASON_NONE;
+	if (!c->idle_us && now - c->active_us >= PLACE_SILENT_US)
+		return REASON_SILENT;
+	return between_commands(c) ? REASON_WAITING : REASON_WORKING;
 }
 
-/* Takes one place from a user by the rule; false when all have good use. */
-static bool place_free_user(struct loop *l, uint32_t user)
+/* Takes one place from a user: the one with the best reason, which must be one
+ * of those before `before`, and with that reason for longest. */
+static bool place_free_user(struct loop *l, uint32_t user, enum reason before)
 {
 	struct conn *worst = NULL;
-	enum reason worst_reason = REASON_NONE;
+	enum reason worst_reason = before;
 	uint64_t worst_since = 0;
 
 	for (uint32_t i = 0; i < l->conn_n; i++) {
@@ -92,14 +105,16 @@ static bool place_free_user(struct loop *l, uint32_t user)
 }
 
 /* A user who was alone may hold more than half of the places. When another one
- * wants in, he gives back what he has no use for by the same rule. */
+ * wants in and all are taken, he gives one back: one that he has no use for, or
+ * the one he has used least of late. His client may come back at once, but finds
+ * that he has half of the places already and is not alone: it pushes nobody out. */
 static bool place_free_hoarder(struct loop *l, uint32_t half)
 {
 	for (uint32_t i = 0; i < l->conn_n; i++) {
 		const struct conn *c = &l->conns[i];
 
 		if (c->place == PLACE_USER && places_of(l, c->user) > half)
-			return place_free_user(l, c->user);
+			return place_free_user(l, c->user, REASON_NONE);
 	}
 	return false;
 }
@@ -117,7 +132,7 @@ int conn_login(struct conn *c, uint32_t user)
 	if (c->place != PLACE_LOGIN)
 		return E_STATE;
 	if (taken >= all || (mine >= half && taken > mine)) {
-		bool made = place_free_user(l, user);
+		bool made = place_free_user(l, user, REASON_WAITING);
 
 		if (!made && taken >= all && mine < half)
 			made = place_free_hoarder(l, half);

@@ -104,29 +104,89 @@ T_TEST(nobody_goes_without_need)
 	T_EQ(toy_closed, 0);
 }
 
+/* Alone he may have all; each other user who comes gets a place of his, the
+ * longest silent first, and he does not get them back. */
 T_TEST(half_for_one_user_while_others_are_there)
 {
-	sim_client c, b;
+	sim_client hoard[8], b[5];
 
 	toy_box(1, &toy_config, SIM_CHUNKS_WHOLE, 4096);
-	/* alone he may have all */
-	for (unsigned i = 0; i < 8; i++)
-		c = logged_in(1, "0\n");
-	/* another finds no place: all have good use of theirs */
+	for (unsigned i = 0; i < 8; i++) {
+		hoard[i] = logged_in(1, "0\n");
+		advance_s(1);
+	}
+	T_SAY(hoard[0], "echo x\n", "x\n");
+	b[0] = logged_in(2, "0\n");
+	T_SAY(hoard[1], "", "farewell 3\n");
+	T_EQ(toy_ended[CONN_EVICTED], 1);
+	/* a client that comes back at once pushes nobody out */
+	for (unsigned i = 0; i < 10; i++)
+		sim_client_close(logged_in(1, "-3\n"));
+	T_OK(!sim_client_closed(b[0]));
+	/* until both have half: then nobody has too much */
+	for (unsigned i = 1; i < 4; i++) {
+		advance_s(1);
+		b[i] = logged_in(2, "0\n");
+		T_SAY(hoard[i + 1], "", "farewell 3\n");
+	}
 	logged_in(2, "-3\n");
-	T_SAY(c, "close\n", "bye\n");
-	b = logged_in(2, "0\n");
-	/* now he holds 7 and gets no more, although he gave one back */
-	T_SAY(b, "close\n", "bye\n");
-	b = logged_in(2, "0\n");
+	logged_in(3, "-3\n");
 	logged_in(1, "-3\n");
-	T_SAY(b, "close\n", "bye\n");
+	T_EQ(toy_ended[CONN_EVICTED], 4);
+	T_EQ(l->place_n[PLACE_USER], 8);
+	T_SAY(hoard[0], "echo x\n", "x\n");
+}
+
+/* The hoarder's session that goes: IDLE counts as silence like any other, but
+ * the reasons of the usual order come first. */
+T_TEST(which_of_the_hoarders_goes)
+{
+	sim_client idle, quiet, dead, c[4];
+
+	toy_box(1, &toy_config, SIM_CHUNKS_WHOLE, 4096);
+	idle = logged_in(1, "0\n");
+	T_SAY(idle, "idle\n", "");
+	advance_s(1);
+	quiet = logged_in(1, "0\n");
+	advance_s(1);
+	dead = logged_in(1, "0\n");
+	for (unsigned i = 0; i < 4; i++)
+		c[i] = logged_in(1, "0\n");
 	logged_in(1, "0\n");
-	/* who hoards sessions that are no use loses them to others */
-	advance_s(30 * 60);
+	sim_client_vanish(dead);
 	logged_in(2, "0\n");
 	T_EQ(toy_ended[CONN_EVICTED], 1);
-	T_EQ(l->place_n[PLACE_USER], 8);
+	T_OK(!sim_client_closed(idle) && !sim_client_closed(quiet));
+	logged_in(2, "0\n");
+	T_SAY(idle, "", "farewell 3\n");
+	T_OK(!sim_client_closed(quiet));
+	advance_s(1);
+	T_SAY(quiet, "echo x\n", "x\n");
+	logged_in(2, "0\n");
+	T_OK(sim_client_closed(c[0]) && !sim_client_closed(quiet));
+}
+
+/* Who is inside a command goes only when all others are too. */
+T_TEST(hoarders_commands_are_spared)
+{
+	sim_client busy[7], free_one;
+
+	toy_box(1, &toy_config, SIM_CHUNKS_WHOLE, 4096);
+	for (unsigned i = 0; i < 7; i++) {
+		busy[i] = logged_in(1, "0\n");
+		T_EQ(sim_client_send(busy[i], "again 1000000\n", 14), 14);
+		turns(1);
+	}
+	advance_s(5);
+	free_one = logged_in(1, "0\n");
+	T_OK(free_one > 0);
+	logged_in(2, "0\n");
+	T_OK(sim_client_closed(free_one));
+	for (unsigned i = 0; i < 7; i++)
+		T_OK(!sim_client_closed(busy[i]));
+	logged_in(2, "0\n");
+	T_OK(sim_client_closed(busy[0]));
+	T_EQ(toy_ended[CONN_EVICTED], 2);
 }
 
 T_TEST(half_counts_per_user)
@@ -270,7 +330,7 @@ T_TEST(allow_from)
 	T_EQ(s.refused_network, 51);
 }
 
-T_MAIN(T_RUN(connections_count_logged_in_sessions) T_RUN(the_order_of_eviction) T_RUN(nobody_goes_without_need)
-		T_RUN(half_for_one_user_while_others_are_there) T_RUN(half_counts_per_user) T_RUN(login_places)
-			T_RUN(time_before_login) T_RUN(delivery_places_are_their_own) T_RUN(closing_all_of_a_user)
-				T_RUN(allow_from))
+T_MAIN(T_RUN(connections_count_logged_in_sessions) T_RUN(the_order_of_eviction) T_RUN(nobody_goes_without_need) T_RUN(
+	half_for_one_user_while_others_are_there) T_RUN(which_of_the_hoarders_goes) T_RUN(hoarders_commands_are_spared)
+		T_RUN(half_counts_per_user) T_RUN(login_places) T_RUN(time_before_login)
+			T_RUN(delivery_places_are_their_own) T_RUN(closing_all_of_a_user) T_RUN(allow_from))
