@@ -111,6 +111,15 @@ void auth_abort(struct auth_check *check);
 struct port_address;
 uint32_t throttle_delay_ms(struct accounts *a, const struct port_address *peer, uint64_t now_us);
 void throttle_failed(struct accounts *a, const struct port_address *peer, uint64_t now_us);
+/* The address goes on without a delay. Its failures are not forgotten: the next one
+ * brings the delay back, so that whoever has a password of his own can't buy
+ * guesses at others' with logins between them. */
 void throttle_succeeded(struct accounts *a, const struct port_address *peer);
+
+struct throttle_status {
+	uint32_t addresses; /* with failures not yet forgiven */
+	uint64_t failures, delayed; /* since start: wrong passwords, attempts told to wait */
+};
+void throttle_status(const struct accounts *a, struct throttle_status *out);
 
 #endif

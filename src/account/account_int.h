@@ -45,6 +45,7 @@ struct accounts {
 	uint8_t secret[32];  /* of this process, for the salts of unknown users */
 	struct pool checks;
 	struct table throttle;
+	struct throttle_status throttled; /* without its addresses */
 	uint8_t buffer[ACCOUNT_BUFFER];
 };
 

@@ -19,6 +19,7 @@ struct record {
 	uint32_t failures;
 	uint64_t since_us; /* failures are as of then */
 	uint64_t last_us;  /* the last failure, or leave for an attempt */
+	bool welcome;      /* the last attempt was right: no delay until one is wrong */
 };
 
 size_t throttle_memory(void)
@@ -85,9 +86,11 @@ uint32_t throttle_delay_ms(struct accounts *a, const struct port_address *peer, 
 	if (!r)
 		return 0;
 	forgive(r, now_us);
-	delay = delay_us(r->failures);
-	if (now_us - r->last_us < delay)
+	delay = r->welcome ? 0 : delay_us(r->failures);
+	if (now_us - r->last_us < delay) {
+		a->throttled.delayed++;
 		return (uint32_t)((r->last_us + delay - now_us + 999) / 1000);
+	}
 	r->last_us = now_us;
 	return 0;
 }
@@ -97,6 +100,7 @@ void throttle_failed(struct accounts *a, const struct port_address *peer, uint64
 	uint8_t key[KEY];
 	struct record *r;
 
+	a->throttled.failures++;
 	if (!key_of(peer, key))
 		return;
 	r = table_find(&a->throttle, key);
@@ -111,6 +115,7 @@ void throttle_failed(struct accounts *a, const struct port_address *peer, uint64
 			return;
 		r->since_us = now_us;
 	}
+	r->welcome = false;
 	if (r->failures < FAILURES_MOST)
 		r->failures++;
 	r->last_us = now_us;
@@ -122,5 +127,11 @@ void throttle_succeeded(struct accounts *a, const struct port_address *peer)
 	struct record *r = key_of(peer, key) ? table_find(&a->throttle, key) : NULL;
 
 	if (r)
-		table_remove(&a->throttle, r);
+		r->welcome = true;
+}
+
+void throttle_status(const struct accounts *a, struct throttle_status *out)
+{
+	*out = a->throttled;
+	out->addresses = (uint32_t)table_count(&a->throttle);
 }

@@ -63,6 +63,35 @@ T_TEST(doubles_up_to_30_s)
 	T_EQ(wait_of(a), 0);
 }
 
+/* Who has a password of his own can't use it to guess faster at others'. */
+T_TEST(success_buys_no_guesses)
+{
+	struct port_address a = ip4(0x0A000007);
+	struct throttle_status s;
+	unsigned guesses = 0;
+
+	start();
+	for (uint64_t until = now + 3600 * (uint64_t)SECOND; now < until; now += SECOND) {
+		if (wait_of(a) == 0) {
+			fail(a, 1);
+			guesses++;
+		}
+		if (wait_of(a) == 0)
+			throttle_succeeded(accounts, &a);
+		/* once welcome, many connections at once are fine (a desktop's) */
+	}
+	T_OK(guesses < 3600 / 15);
+	throttle_status(accounts, &s);
+	T_EQ(s.addresses, 1);
+	T_EQ(s.failures, guesses);
+	T_OK(s.delayed > 1000);
+	throttle_succeeded(accounts, &a);
+	for (unsigned i = 0; i < 10; i++)
+		T_EQ(wait_of(a), 0);
+	fail(a, 1);
+	T_OK(wait_of(a) >= 16000);
+}
+
 /* Ten connections of one address that wait side by side get one attempt. */
 T_TEST(leave_is_for_one_attempt)
 {
@@ -149,5 +178,5 @@ T_TEST(flood)
 	T_EQ(wait_of(ip4(0x0B000000 + 1000 - 256)), 0);
 }
 
-T_MAIN(T_RUN(doubles_up_to_30_s) T_RUN(leave_is_for_one_attempt) T_RUN(forgives_with_time) T_RUN(groups_addresses)
-		T_RUN(never_local_ones) T_RUN(flood))
+T_MAIN(T_RUN(doubles_up_to_30_s) T_RUN(success_buys_no_guesses) T_RUN(leave_is_for_one_attempt)
+		T_RUN(forgives_with_time) T_RUN(groups_addresses) T_RUN(never_local_ones) T_RUN(flood))
