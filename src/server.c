@@ -116,7 +116,6 @@ static int start_services(void)
 		&server.report, budget->control_sessions };
 	const struct notices_config notices = { server.store, server.accounts, server.arrivals,
 		domain[0] ? domain : "localhost", (enum notice_language)config->language };
-	static const struct pool *pools[1];
 	int err;
 
 	budget->imap.wall_time = port_wall_time;
@@ -131,7 +130,6 @@ static int start_services(void)
 	if (err != OK)
 		return err;
 	views_on_change(server.views, imap_wake);
-	pools[0] = smtp_pool(server.smtp);
 	server.report = (struct report_source){
 		.version = CUBBY_VERSION,
 		.started_us = port_now_us(),
@@ -141,8 +139,7 @@ static int start_services(void)
 		.loop = server.loop,
 		.accounts = server.accounts,
 		.smtp = server.smtp,
-		.pools = pools,
-		.n_pools = 1,
+		.imap = server.imap,
 	};
 	return OK;
 }

@@ -12,12 +12,12 @@ size_t arena_size(size_t len)
 
 void arena_init(struct arena *a, void *start, size_t len)
 {
-	*a = (struct arena){ start, len, 0, false, false };
+	*a = (struct arena){ .start = start, .len = len };
 }
 
 void arena_init_zeroed(struct arena *a, void *start, size_t len)
 {
-	*a = (struct arena){ start, len, 0, false, true };
+	*a = (struct arena){ .start = start, .len = len, .zeroed = true };
 }
 
 void *arena_take(struct arena *a, size_t len)
@@ -54,7 +54,14 @@ bool pool_init(struct pool *p, struct arena *a, const char *name, size_t unit, u
 {
 	*p = (struct pool){ .name = name, .unit = unit_size(unit), .count = count };
 	p->units = arena_take(a, p->unit * count);
-	return p->units != NULL || count == 0;
+	if (!p->units && count > 0)
+		return false;
+	if (a->last)
+		a->last->next = p;
+	else
+		a->first = p;
+	a->last = p;
+	return true;
 }
 
 static uint32_t fail_countdown;

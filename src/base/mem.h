@@ -9,11 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pool;
+
 struct arena {
 	uint8_t *start;
 	size_t len, used;
 	bool frozen;
 	bool zeroed; /* the memory is zero and was not touched yet */
+	struct pool *first, *last; /* every pool carved from it, in that order, for `cubby status` */
 };
 
 void arena_init(struct arena *a, void *start, size_t len);
@@ -37,9 +40,11 @@ struct pool {
 	uint32_t count, used, peak;
 	uint32_t fresh; /* units from here on were never given out and are not chained */
 	uint32_t denied; /* how often it was empty when asked */
+	struct pool *next; /* of the same arena */
 };
 
-/* False when the arena has no room. */
+/* False when the arena has no room. The pool must stay where it is as long as the
+ * arena is used. */
 bool pool_init(struct pool *p, struct arena *a, const char *name, size_t unit, uint32_t count);
 /* Arena bytes of such a pool. */
 size_t pool_size(size_t unit, uint32_t count);

@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "port/system.h"
 
-enum unit { COUNT, BYTES, MICROSECONDS, SECONDS, YES_NO };
+enum unit { COUNT, BYTES, MICROSECONDS, SECONDS, RATIO, YES_NO };
 
 /* section, name, unit, value. Sections stand together; the order is that of the
  * report. */
@@ -24,6 +24,24 @@ enum unit { COUNT, BYTES, MICROSECONDS, SECONDS, YES_NO };
 	X("connections", "tls-failures", COUNT, r->loop.tls_failures) \
 	X("connections", "bytes-in", BYTES, r->loop.bytes_in) \
 	X("connections", "bytes-out", BYTES, r->loop.bytes_out) \
+	X("tls", "places", COUNT, r->tls.places) \
+	X("tls", "places-used", COUNT, r->tls.used) \
+	X("tls", "places-peak", COUNT, r->tls.peak) \
+	X("tls", "heap", BYTES, r->tls.heap) \
+	X("tls", "heap-used", BYTES, r->tls.heap_used) \
+	X("tls", "heap-peak", BYTES, r->tls.heap_peak) \
+	X("tls", "heap-largest-free", BYTES, r->tls.heap_largest) \
+	X("tls", "denied", COUNT, r->tls.denied) \
+	X("imap", "sessions", COUNT, r->imap.sessions) \
+	X("imap", "sessions-peak", COUNT, r->imap.sessions_peak) \
+	X("imap", "commands", COUNT, r->imap.commands) \
+	X("imap", "commands-peak", COUNT, r->imap.commands_peak) \
+	X("imap", "commands-run", COUNT, r->imap.commands_run) \
+	X("imap", "commands-bad", COUNT, r->imap.commands_bad) \
+	X("logins", "good", COUNT, r->imap.logins) \
+	X("logins", "failed", COUNT, r->imap.logins_failed) \
+	X("logins", "delayed", COUNT, r->throttle.delayed) \
+	X("logins", "addresses", COUNT, r->throttle.addresses) \
 	X("loop", "turns", COUNT, r->loop.turns) \
 	X("loop", "longest-turn", MICROSECONDS, r->loop.longest_turn_us) \
 	X("store", "storage", BYTES, r->store.storage) \
@@ -41,8 +59,10 @@ enum unit { COUNT, BYTES, MICROSECONDS, SECONDS, YES_NO };
 	X("store", "box-time", SECONDS, r->store.box_time) \
 	X("flash", "mail-in", BYTES, r->store.bytes_in) \
 	X("flash", "written", BYTES, r->store.bytes_written) \
+	X("flash", "ratio", RATIO, ratio(r->store.bytes_written, r->store.bytes_in)) \
 	X("flash", "life-mail-in", BYTES, r->store.life_bytes_in) \
 	X("flash", "life-written", BYTES, r->store.life_bytes_written) \
+	X("flash", "life-ratio", RATIO, ratio(r->store.life_bytes_written, r->store.life_bytes_in)) \
 	X("flash", "syncs", COUNT, r->syncs.count) \
 	X("flash", "sync-time", MICROSECONDS, r->syncs.total_us) \
 	X("flash", "longest-sync", MICROSECONDS, r->syncs.longest_us) \
@@ -62,6 +82,12 @@ static const struct figure figures[] = { REPORT_FIGURES(FIGURE_ROW) };
 
 #define FIGURES (sizeof figures / sizeof figures[0])
 
+/* In thousandths. */
+static uint64_t ratio(uint64_t written, uint64_t in)
+{
+	return in ? written * 1000 / in : 0;
+}
+
 static void take_values(const struct report *r, uint64_t values[FIGURES])
 {
 	size_t i = 0;
@@ -72,7 +98,7 @@ static void take_values(const struct report *r, uint64_t values[FIGURES])
 }
 
 /* The report's course. Each stage makes one line a call or passes on. */
-enum { STAGE_OPEN, STAGE_FIGURES, STAGE_LONGEST, STAGE_POOLS, STAGE_USERS, STAGE_CLOSE, STAGE_END };
+enum { STAGE_OPEN, STAGE_FIGURES, STAGE_LONGEST, STAGE_PROTOCOLS, STAGE_POOLS, STAGE_USERS, STAGE_CLOSE, STAGE_END };
 
 void report_begin(struct report *r, const struct report_source *source, bool json)
 {
@@ -84,9 +110,19 @@ void report_begin(struct report *r, const struct report_source *source, bool jso
 	port_sync_stats(&r->syncs);
 	if (source->smtp)
 		smtp_status(source->smtp, &r->smtp);
+	if (source->imap)
+		imap_status(source->imap, &r->imap);
+	if (tls_loaded())
+		tls_status(&r->tls);
+	throttle_status(source->accounts, &r->throttle);
 }
 
 /* ---- text ---- */
+
+static void put_ratio(struct buf *out, uint64_t thousandths)
+{
+	buf_printf(out, "%llu.%03u", (unsigned long long)(thousandths / 1000), (unsigned)(thousandths % 1000));
+}
 
 static void put_bytes(struct buf *out, uint64_t n)
 {
@@ -122,6 +158,9 @@ static void put_value(struct buf *out, enum unit unit, uint64_t value)
 		break;
 	case MICROSECONDS:
 		buf_printf(out, "%llu.%03u ms", (unsigned long long)(value / 1000), (unsigned)(value % 1000));
+		break;
+	case RATIO:
+		put_ratio(out, value);
 		break;
 	case YES_NO:
 		buf_puts(out, value ? "yes" : "no");
@@ -185,6 +224,8 @@ static bool figure_line(struct report *r, struct buf *out)
 		buf_printf(out, "\"%s\": ", f->name);
 		if (f->unit == YES_NO)
 			buf_puts(out, values[r->index] ? "true" : "false");
+		else if (f->unit == RATIO)
+			put_ratio(out, values[r->index]);
 		else
 			buf_put_number(out, values[r->index]);
 		buf_puts(out, closes ? " }," : ",");
@@ -202,7 +243,7 @@ static void longest_line(struct report *r, struct buf *out)
 	if (r->json) {
 		buf_puts(out, "\"longest-turn\": ");
 		put_json_string(out, bytes_of(what));
-		buf_puts(out, ", \"pools\": [");
+		buf_puts(out, ", \"protocols\": [");
 	} else {
 		put_label(out, "loop", bytes_of("longest-turn-was"));
 		buf_puts(out, what);
@@ -210,9 +251,24 @@ static void longest_line(struct report *r, struct buf *out)
 	r->first = true;
 }
 
+static void protocol_line(struct report *r, struct buf *out, const struct loop_protocol *p)
+{
+	if (r->json) {
+		json_next(r, out);
+		buf_puts(out, "{ \"name\": ");
+		put_json_string(out, bytes_of(p->name));
+		buf_printf(out, ", \"connections\": %u, \"tls\": %u, \"logged-in\": %u, \"idle\": %u }",
+			(unsigned)p->connections, (unsigned)p->tls, (unsigned)p->logged_in, (unsigned)p->idle);
+	} else {
+		put_label(out, "protocol", bytes_of(p->name));
+		buf_printf(out, "%u connections, %u with TLS, %u logged in, %u in IDLE", (unsigned)p->connections,
+			(unsigned)p->tls, (unsigned)p->logged_in, (unsigned)p->idle);
+	}
+}
+
 static void pool_line(struct report *r, struct buf *out)
 {
-	const struct pool *p = r->source->pools[r->index];
+	const struct pool *p = r->pool;
 
 	if (r->json) {
 		json_next(r, out);
@@ -254,9 +310,20 @@ static void enter(struct report *r, unsigned stage)
 	r->index = 0;
 }
 
+/* The end of one list of the JSON and the beginning of the next. */
+static bool next_list(struct report *r, struct buf *out, unsigned stage, const char *name)
+{
+	enter(r, stage);
+	r->first = true;
+	if (r->json)
+		buf_printf(out, "], \"%s\": [", name);
+	return r->json;
+}
+
 bool report_line(struct report *r, struct buf *out)
 {
 	struct account_user user;
+	struct loop_protocol protocol;
 
 	switch (r->stage) {
 	case STAGE_OPEN:
@@ -276,20 +343,26 @@ bool report_line(struct report *r, struct buf *out)
 		return true;
 	case STAGE_LONGEST:
 		longest_line(r, out);
-		enter(r, STAGE_POOLS);
+		enter(r, STAGE_PROTOCOLS);
 		return true;
-	case STAGE_POOLS:
-		if (r->index < r->source->n_pools) {
-			pool_line(r, out);
+	case STAGE_PROTOCOLS:
+		if (loop_protocol(r->source->loop, r->index, &protocol)) {
+			protocol_line(r, out, &protocol);
 			r->index++;
 			return true;
 		}
-		enter(r, STAGE_USERS);
-		r->first = true;
-		if (r->json) {
-			buf_puts(out, "], \"users\": [");
+		r->pool = r->source->arena->first;
+		if (next_list(r, out, STAGE_POOLS, "pools"))
+			return true;
+		/* fall through */
+	case STAGE_POOLS:
+		if (r->pool) {
+			pool_line(r, out);
+			r->pool = r->pool->next;
 			return true;
 		}
+		if (next_list(r, out, STAGE_USERS, "users"))
+			return true;
 		/* fall through */
 	case STAGE_USERS:
 		if (account_next(r->source->accounts, &r->user_cursor, &user) == OK) {

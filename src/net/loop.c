@@ -65,6 +65,37 @@ void loop_status(const struct loop *l, struct loop_status *out)
 	out->delivery = l->place_n[PLACE_DELIVERY];
 }
 
+/* The listener is the first one of its protocol. */
+static bool first_of_protocol(const struct loop *l, uint32_t at)
+{
+	for (uint32_t i = 0; i < at; i++)
+		if (l->listeners[i].protocol == l->listeners[at].protocol)
+			return false;
+	return true;
+}
+
+bool loop_protocol(const struct loop *l, size_t i, struct loop_protocol *out)
+{
+	uint32_t at = 0;
+
+	while (at < l->listener_n && (!first_of_protocol(l, at) || i-- > 0))
+		at++;
+	if (at == l->listener_n)
+		return false;
+	*out = (struct loop_protocol){ .name = l->listeners[at].protocol->name };
+	for (uint32_t k = 0; k < l->conn_n; k++) {
+		const struct conn *c = &l->conns[k];
+
+		if (c->phase == PHASE_FREE || c->listener->protocol != l->listeners[at].protocol)
+			continue;
+		out->connections++;
+		out->tls += c->tls != NULL;
+		out->logged_in += c->place == PLACE_USER;
+		out->idle += c->idle_us != 0;
+	}
+	return true;
+}
+
 uint64_t loop_piece(struct loop *l, const char *what, uint64_t began_us)
 {
 	uint64_t now = port_now_us();

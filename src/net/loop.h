@@ -84,4 +84,12 @@ struct loop_status {
 };
 void loop_status(const struct loop *l, struct loop_status *out);
 
+/* The connections of one protocol now. */
+struct loop_protocol {
+	const char *name;
+	uint32_t connections, tls, logged_in, idle; /* all, and those of them with TLS, in a user's place, in IDLE */
+};
+/* The i-th protocol that is listened for; false after the last. */
+bool loop_protocol(const struct loop *l, size_t i, struct loop_protocol *out);
+
 #endif

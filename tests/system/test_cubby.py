@@ -224,6 +224,22 @@ class Online(unittest.TestCase):
         self.assertEqual(status["users"], [{"name": "anna", "admin": False, "messages": 1,
                                             "mail": status["users"][0]["mail"]}])
         self.assertTrue(all(p["used"] <= p["count"] for p in status["pools"]))
+        self.assertLess({"tls", "input", "output", "logins", "IMAP sessions", "IMAP commands", "uploads",
+                         "arriving mail", "views", "searches", "delivery sessions", "control sessions"},
+                        {p["name"] for p in status["pools"]})
+        self.assertEqual([p["name"] for p in status["protocols"]], ["imap", "lmtp", "control"])
+        self.assertEqual(status["protocols"][2]["connections"], 1)
+        self.assertGreaterEqual(status["flash"]["ratio"], 1)
+        with Imap(self.box, tls=True, login="anna") as c:
+            c.begin("IDLE")
+            c.response()
+            with Imap(self.box) as d:
+                self.assertTrue(d.cmd("LOGIN anna wrong")[0].startswith(b"NO"))
+            status = self.box.status()
+            self.assertEqual(status["protocols"][0],
+                             {"name": "imap", "connections": 1, "tls": 1, "logged-in": 1, "idle": 1})
+        self.assertEqual((status["logins"]["good"], status["logins"]["failed"]), (1, 1))
+        self.assertEqual(status["tls"]["places-used"], 1)
         text = self.box.cubby("status", check=True).out
         self.assertRegex(text, r"(?m)^store messages +1$")
 
