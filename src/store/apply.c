@@ -123,6 +123,7 @@ static struct store_entry target_entry(const struct record *r, const uint8_t *p,
 		.object = object,
 		.saved = r->wall,
 		.size = size,
+		.box_time = r->box_time,
 	};
 }
 
@@ -155,11 +156,11 @@ static int add_targets(struct store *st, const struct record *r, const uint8_t *
 		err = mailbox_save(st, &m);
 		if (err != OK)
 			return err;
-		if (o->refs++ == 0) {
-			o->home_mailbox = m.id;
-			o->home_uid = e.uid;
-		}
+		err = reference_add(st, id, o, m.id, e.uid);
+		if (err != OK)
+			return err;
 		tell_changed(st, m.id);
+		evict_note_arrival(st, m.id);
 	}
 	return OK;
 }
@@ -323,7 +324,7 @@ static int expunge_entry(struct each *each, struct store_entry *e)
 	int err = drop_entry(each->st, each->m, e, false, each->r->lsn);
 
 	if (err == OK)
-		err = object_release(each->st, e->object, each->r->lsn);
+		err = object_release(each->st, e->object, each->m->id, e->uid, each->r->lsn);
 	if (err == OK)
 		tell_expunged(each->st, each->m->id, e->uid, each->r->lsn);
 	return err;
@@ -342,6 +343,50 @@ static int apply_expunge(struct store *st, const struct record *r, const uint8_t
 	err = for_ranges(&each, body + 8, le32(body + 4));
 	if (err != OK || each.count == 0)
 		return err;
+	m.modseq = r->lsn;
+	return mailbox_save(st, &m);
+}
+
+/* ---- eviction ---- */
+
+static int evict_entry(struct store *st, const struct record *r, struct mailbox *m, unsigned index, const uint8_t *p)
+{
+	struct store_entry e;
+	int err = entry_load(st, m->id, le32(p), &e);
+
+	if (err != OK)
+		return err;
+	err = drop_entry(st, m, &e, false, r->lsn);
+	if (err == OK)
+		err = object_release(st, e.object, m->id, e.uid, r->lsn);
+	if (err == OK)
+		err = audit_put(st, r, index, m->owner, m->id, &e, p[8], bytes_make(p + 10, p[9]));
+	if (err == OK)
+		tell_expunged(st, m->id, e.uid, r->lsn);
+	return err;
+}
+
+static int apply_evict(struct store *st, const struct record *r, const uint8_t *body)
+{
+	uint32_t n = le32(body + 4);
+	size_t at = 8;
+	struct mailbox m;
+	bool any = false;
+	int err = mailbox_load(st, le32(body), &m);
+
+	if (err != OK)
+		return err == E_NOENT ? OK : err;
+	for (uint32_t i = 0; i < n; i++) {
+		if (i >= EVICT_BATCH || at + 10 > r->body_len || at + 10 + body[at + 9] > r->body_len)
+			return any ? mailbox_save(st, &m) : E_SYNTAX;
+		err = evict_entry(st, r, &m, i, body + at);
+		if (err != OK && err != E_NOENT)
+			return err;
+		any |= err == OK;
+		at += 10 + (size_t)body[at + 9];
+	}
+	if (!any)
+		return OK;
 	m.modseq = r->lsn;
 	return mailbox_save(st, &m);
 }
@@ -376,6 +421,7 @@ static int move_entry(struct each *each, struct store_entry *e)
 	new.keywords = map_keywords(move->map, e->keywords);
 	new.modseq = new.arrival = each->r->lsn;
 	new.saved = each->r->wall;
+	new.box_time = each->r->box_time;
 	err = object_load(each->st, e->object, &o);
 	if (err == OK)
 		err = add_entry(each->st, move->target, &new, false);
@@ -384,11 +430,10 @@ static int move_entry(struct each *each, struct store_entry *e)
 		return OK;
 	if (err == OK)
 		err = drop_entry(each->st, each->m, e, false, each->r->lsn);
-	if (err == OK) {
-		o.home_mailbox = move->target->id;
-		o.home_uid = new.uid;
+	if (err == OK)
+		err = reference_move(each->st, e->object, &o, each->m->id, e->uid, move->target->id, new.uid);
+	if (err == OK)
 		err = object_save(each->st, e->object, &o);
-	}
 	if (err == OK)
 		tell_expunged(each->st, each->m->id, e->uid, each->r->lsn);
 	return err;
@@ -425,6 +470,7 @@ static int apply_move(struct store *st, const struct record *r, const uint8_t *b
 	if (err == OK)
 		err = mailbox_save(st, move.target);
 	tell_changed(st, move.target->id);
+	evict_note_arrival(st, move.target->id);
 	return err;
 }
 
@@ -456,11 +502,13 @@ static int apply_copy(struct store *st, const struct record *r, const uint8_t *b
 			continue;
 		e.modseq = e.arrival = r->lsn;
 		e.saved = r->wall;
+		e.box_time = r->box_time;
 		if (err == OK)
 			err = add_entry(st, &m, &e, true);
 		if (err == E_EXIST)
 			continue;
-		o.refs++;
+		if (err == OK)
+			err = reference_add(st, e.object, &o, m.id, e.uid);
 		if (err == OK)
 			err = object_save(st, e.object, &o);
 		if (err != OK)
@@ -489,6 +537,7 @@ static int apply_publish(struct store *st, const struct record *r, const uint8_t
 	m.modseq = r->lsn;
 	err = mailbox_save(st, &m);
 	tell_changed(st, m.id);
+	evict_note_arrival(st, m.id);
 	return err;
 }
 
@@ -505,7 +554,7 @@ int apply_unstage(struct store *st, struct mailbox *m, uint32_t down_to, uint64_
 		if (err == OK)
 			err = drop_entry(st, m, &e, true, lsn);
 		if (err == OK)
-			err = object_release(st, e.object, lsn);
+			err = object_release(st, e.object, m->id, uid, lsn);
 		if (err != OK)
 			return err;
 	}
@@ -530,6 +579,7 @@ int apply_record(struct store *st, const struct record *r, const uint8_t *body, 
 	static const uint16_t least[] = {
 		[RECORD_MESSAGE] = 16, [RECORD_FLAGS] = 16, [RECORD_EXPUNGE] = 8, [RECORD_MOVE] = 16,
 		[RECORD_COPY] = 16, [RECORD_PUBLISH] = 8, [RECORD_UNSTAGE] = 8, [RECORD_MOVED] = 16,
+		[RECORD_EVICT] = 8,
 	};
 
 	if (r->type < sizeof least / sizeof *least && r->body_len < least[r->type])
@@ -543,6 +593,8 @@ int apply_record(struct store *st, const struct record *r, const uint8_t *body, 
 		return apply_flags(st, r, body);
 	case RECORD_EXPUNGE:
 		return apply_expunge(st, r, body);
+	case RECORD_EVICT:
+		return apply_evict(st, r, body);
 	case RECORD_MOVE:
 		return apply_move(st, r, body);
 	case RECORD_COPY:

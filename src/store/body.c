@@ -75,7 +75,7 @@ void store_unpin(struct store *st, uint64_t object)
 
 /* One reference less; the last one takes the message along, unless somebody is
  * just reading it. */
-int object_release(struct store *st, uint64_t id, uint64_t lsn)
+int object_release(struct store *st, uint64_t id, uint32_t mailbox, uint32_t uid, uint64_t lsn)
 {
 	struct object o;
 	struct pin *pin;
@@ -84,8 +84,8 @@ int object_release(struct store *st, uint64_t id, uint64_t lsn)
 	if (err != OK)
 		return err == E_NOENT ? OK : err;
 	if (o.refs > 1) {
-		o.refs--;
-		return object_save(st, id, &o);
+		err = reference_drop(st, id, &o, mailbox, uid);
+		return err == OK ? object_save(st, id, &o) : err;
 	}
 	err = tree_delete(&st->tree, tree_key(TREE_OBJECT, 0, id), 0);
 	if (err == OK)

@@ -388,6 +388,7 @@ int store_copy_add(struct store *st, struct store_copy *copy, uint32_t mailbox, 
 	put_le32(body + 8, copy->first + copy->count);
 	put_le32(body + 12, 0);
 	(void)log_add(st, RECORD_COPY, 16 + *added * ENTRY_BYTES);
+	find_copy(st, copy->target)->source = mailbox;
 	copy->count += (uint32_t)*added;
 	*ticket = st->log.staged;
 	return OK;

@@ -13,11 +13,14 @@
 #define SUPER_VERSION 1
 #define SUPER_BYTES 8192u
 #define SUPER_LISTS 256u
+#define SUPER_MARKS 7944u
+#define MARK_BYTES 12u
 /* Changed pages written ahead in one slice, so that the last step is short. */
 #define PAGES_A_SLICE 16
 #define CHECKPOINT_SLICES 64
 
-_Static_assert(SUPER_LISTS + 8 + 2 * SLOTS_FREED_MAX * 4 <= SUPER_BYTES, "the lists fit the superblock");
+_Static_assert(SUPER_LISTS + 8 + 2 * SLOTS_FREED_MAX * 4 <= SUPER_MARKS, "the lists fit the superblock");
+_Static_assert(SUPER_MARKS + AGE_MARKS * MARK_BYTES <= SUPER_BYTES, "the marks fit the superblock");
 _Static_assert(SUPER_BYTES <= SCRATCH, "the superblock is built in the scratch");
 
 static void super_name(const struct store *st, unsigned which, char *out)
@@ -60,12 +63,19 @@ static void put_super(const struct store *st, const struct super *s, uint8_t *p)
 	put_le32(p + 172, st->log.prev_valid_end);
 	put_le64(p + 176, slots->numbers);
 	put_le32(p + 184, s->replay_waste);
+	put_le64(p + 192, s->audits);
+	put_le64(p + 200, s->life_evicted);
+	put_le64(p + 208, s->life_evicted_bytes);
 	put_le32(p + SUPER_LISTS, slots->n_freed);
 	put_le32(p + SUPER_LISTS + 4, slots->n_freed_before);
 	for (uint32_t i = 0; i < slots->n_freed; i++)
 		put_le32(p + SUPER_LISTS + 8 + 4 * i, slots->freed[i]);
 	for (uint32_t i = 0; i < slots->n_freed_before; i++)
 		put_le32(p + SUPER_LISTS + 8 + 4 * (SLOTS_FREED_MAX + i), slots->freed_before[i]);
+	for (unsigned i = 0; i < AGE_MARKS; i++) {
+		put_le64(p + SUPER_MARKS + MARK_BYTES * i, s->marks[i].lsn);
+		put_le32(p + SUPER_MARKS + MARK_BYTES * i + 8, s->marks[i].box_time);
+	}
 	put_le32(p + 8, crc32c(crc32c(SUPER_VERSION, p, 8), p + 12, SUPER_BYTES - 12));
 }
 
@@ -93,8 +103,14 @@ static void get_super(const uint8_t *p, struct super *s)
 		.life_bytes_in = le64(p + 128),
 		.life_bytes_written = le64(p + 136),
 		.storage = le64(p + 144),
+		.audits = le64(p + 192),
+		.life_evicted = le64(p + 200),
+		.life_evicted_bytes = le64(p + 208),
 		.clean = le32(p + 152) & 1,
 	};
+	for (unsigned i = 0; i < AGE_MARKS; i++)
+		s->marks[i] = (struct age_mark){ le64(p + SUPER_MARKS + MARK_BYTES * i),
+			le32(p + SUPER_MARKS + MARK_BYTES * i + 8) };
 }
 
 /* The slots' state as it was when this checkpoint became durable: its freed
@@ -179,6 +195,27 @@ int super_format(struct store *st)
 	return write_super(st, &st->super);
 }
 
+/* Remembers when the LSNs up to here were given. */
+static void mark_age(struct super *s)
+{
+	const struct age_mark *last = &s->marks[AGE_MARKS - 1];
+
+	if (s->box_time < (uint64_t)last->box_time + AGE_MARK_SECONDS && last->lsn)
+		return;
+	memmove(s->marks, s->marks + 1, (AGE_MARKS - 1) * sizeof *s->marks);
+	s->marks[AGE_MARKS - 1] = (struct age_mark){ s->replay_lsn, (uint32_t)s->box_time };
+}
+
+uint64_t super_lsn_before(const struct store *st, uint32_t seconds)
+{
+	uint64_t now = store_box_time(st);
+
+	for (unsigned i = AGE_MARKS; i-- > 0;)
+		if (st->super.marks[i].lsn && now - st->super.marks[i].box_time >= seconds)
+			return st->super.marks[i].lsn;
+	return 0;
+}
+
 static void describe(struct store *st, struct super *s, bool clean)
 {
 	const struct log *log = &st->log;
@@ -200,6 +237,7 @@ static void describe(struct store *st, struct super *s, bool clean)
 	s->storage = st->config.storage;
 	s->life_bytes_written = st->super.life_bytes_written + st->log_bytes + st->tree.slots.bytes_written;
 	s->clean = clean;
+	mark_age(s);
 }
 
 /* Everything that is applied is durable when this is called, and everything
@@ -226,6 +264,7 @@ int checkpoint_write(struct store *st, bool clean)
 	st->replay_last = next.replay_lsn;
 	st->super.checkpoint = next.checkpoint;
 	st->super.box_time = next.box_time;
+	memcpy(st->super.marks, next.marks, sizeof next.marks);
 	st->super.clean = clean;
 	st->checkpoints++;
 	st->checkpoint_log = 0;

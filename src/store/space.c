@@ -182,14 +182,22 @@ bool space_give_reserve_up(struct store *st)
 
 /* ---- may it come in? ---- */
 
-static int owner_room(struct store *st, uint32_t owner, uint64_t size)
+static int owner_room(struct store *st, uint32_t owner, uint64_t size, bool act)
 {
-	uint64_t used, messages;
+	uint64_t quota = st->config.owner_quota, used, messages, low;
 
-	if (st->config.owner_quota == 0)
+	if (quota == 0)
 		return OK;
 	store_owner_usage(st, owner, &used, &messages);
-	return used + size > st->config.owner_quota ? E_FULL : OK;
+	if (size > quota)
+		return E_FULL;
+	low = quota / 100 * st->evict.config.low;
+	if (used + size > quota)
+		return evict_request(st, owner, owner, used + size - quota, used + size - low, act);
+	/* Beyond the high mark room is made ahead. */
+	if (act && used + size > quota / 100 * st->evict.config.high && used > low)
+		(void)evict_request(st, owner, owner, 1, used - low, true);
+	return OK;
 }
 
 /* Beside the pages that there are, the index must be able to take the copies
@@ -214,17 +222,33 @@ void space_disk_is_full(struct store *st)
 	st->disk_after_us = port_now_us() + DISK_AGAIN_US;
 }
 
-int store_room(struct store *st, uint32_t owner, uint64_t size)
+/* act: mail may go for it; else it is only judged. */
+static int room(struct store *st, uint32_t owner, uint64_t size, bool act)
 {
-	uint64_t record = RECORD_HEADER + 512 + frames_size(size);
+	uint64_t record = RECORD_HEADER + 512 + frames_size(size), capacity = space_capacity(st), live = st->super.live;
+	uint64_t low = capacity / 100 * st->evict.config.low;
+	int err = OK;
 
 	if (size > st->config.message_max)
 		return E_TOOBIG;
 	if (st->read_only)
 		return E_READONLY;
-	if (!space_for_mail(st) || st->super.live + record > space_capacity(st) || !index_has_room(st))
+	if (!space_for_mail(st) || record > capacity || !index_has_room(st))
 		return E_FULL;
-	return owner_room(st, owner, size);
+	if (live + record > capacity)
+		err = evict_request(st, 0, owner, live + record - capacity,
+			live + record > low ? live + record - low : 0, act);
+	return err == OK ? owner_room(st, owner, size, act) : err;
+}
+
+int store_room(struct store *st, uint32_t owner, uint64_t size)
+{
+	return room(st, owner, size, false);
+}
+
+int space_make_room(struct store *st, uint32_t owner, uint64_t size)
+{
+	return room(st, owner, size, true);
 }
 
 int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
@@ -232,7 +256,7 @@ int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
 	(void)n;
 	if (!space_for_mail(st) || !index_has_room(st))
 		return E_FULL;
-	return owner_room(st, owner, size);
+	return owner_room(st, owner, size, true);
 }
 
 int space_for_record(struct store *st, uint64_t bytes)

@@ -205,6 +205,7 @@ int store_open(struct store **out, struct arena *arena, const struct store_confi
 		return err;
 	}
 	(void)space_make_reserve(st);
+	evict_init(st);
 	*out = st;
 	return OK;
 }

@@ -168,6 +168,7 @@ struct store_entry {
 	int16_t zone;       /* its zone, minutes east */
 	int64_t saved;      /* SAVEDATE, seconds since 1970 */
 	uint32_t size;      /* RFC822.SIZE: the bytes that came */
+	uint32_t box_time;  /* store_box_time when it came into this mailbox: its age never trusts the wall clock */
 };
 
 /* Number of messages with a UID of at most uid: the sequence number of uid
@@ -221,7 +222,9 @@ uint64_t store_identity(const struct store *st);
 struct store_upload;
 
 /* Room for a message of that size for that owner, judged before a byte comes:
- * OK, E_TOOBIG (message_max), E_FULL (quota or store). */
+ * OK, E_TOOBIG (message_max), E_FULL (quota or store). Where old mail may go for
+ * it (evict.h) it is room; E_AGAIN: that is being found out, ask again in a later
+ * turn. */
 int store_room(struct store *st, uint32_t owner, uint64_t size);
 
 /* Starts an arriving message. size 0: not known. E_AGAIN when all places are

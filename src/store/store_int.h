@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "port/file.h"
 #include "port/system.h"
+#include "store/evict.h"
+#include "store/evict_int.h"
 #include "store/record.h"
 #include "store/store.h"
 #include "store/tree.h"
@@ -74,6 +76,7 @@ struct head {
 
 struct open_copy {
 	uint32_t mailbox; /* 0: free */
+	uint32_t source;  /* where it copies from, 0: not known yet */
 	bool aborting;
 };
 
@@ -96,6 +99,15 @@ struct handle {
 	uint32_t used;
 };
 
+/* How far back the store knows when an LSN was given: for the age of a flag,
+ * which no entry keeps. Beyond the oldest: older than that. */
+#define AGE_MARKS 16
+#define AGE_MARK_SECONDS 7200
+struct age_mark {
+	uint64_t lsn;
+	uint32_t box_time;
+};
+
 /* What a superblock holds beside the tree's affairs. */
 struct super {
 	uint64_t checkpoint;  /* number, 1 for the first */
@@ -109,8 +121,10 @@ struct super {
 	uint64_t box_time;
 	uint64_t live, objects, messages;
 	uint64_t life_bytes_in, life_bytes_written;
+	uint64_t audits, life_evicted, life_evicted_bytes;
 	uint64_t storage; /* budget at that time: segment size follows it */
 	uint32_t segment_size;
+	struct age_mark marks[AGE_MARKS]; /* the newest last */
 	bool clean;
 };
 
@@ -183,6 +197,7 @@ struct store {
 	 * are as many as that, none is: the flash is dying. */
 	uint32_t clean_failed[CLEAN_FAILED], n_clean_failed;
 	struct cleaning cleaning;
+	struct evict evict;
 	uint64_t mount_us, box_base;
 	uint64_t bytes_in, syncs_before;
 	uint64_t log_bytes;
@@ -224,6 +239,8 @@ bool space_has(const struct store *st, uint64_t bytes, bool control);
 uint64_t space_of_blob(uint64_t size);
 void space_charge(struct store *st, int64_t bytes);
 void space_charge_index(struct store *st);
+/* As store_room, and lets old mail go for it: E_AGAIN until that is done. */
+int space_make_room(struct store *st, uint32_t owner, uint64_t size);
 /* Room for n more references of `size` bytes in all to messages that are there. */
 int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n);
 /* Room for a record of that many bytes in the log, segments included. E_FULL;
@@ -346,6 +363,9 @@ int checkpoint_make_room(struct store *st);
 bool checkpoint_can_wait(const struct store *st);
 int super_read(struct store *st, unsigned which, struct super *out, bool adopt);
 int super_format(struct store *st);
+/* The highest LSN known to be at least that many seconds of box time old; 0:
+ * none is. */
+uint64_t super_lsn_before(const struct store *st, uint32_t seconds);
 
 /* ---- recover.c ---- */
 int recover(struct store *st, char *reason, size_t cap);
@@ -360,8 +380,24 @@ int scan_record(port_file f, uint32_t salt, uint32_t at, uint32_t end, struct re
 int sweep_mailboxes(struct store *st, bool lost, bool *changed);
 int sweep_files(struct store *st, bool lost);
 
+/* ---- audit.c ---- */
+/* Notes a message that went; `index` tells several of one record apart. */
+int audit_put(struct store *st, const struct record *r, unsigned index, uint32_t owner, uint32_t mailbox,
+	const struct store_entry *e, uint8_t class, struct bytes text);
+
 /* ---- body.c ---- */
 int object_place(struct store *st, uint64_t id, struct object *o);
-int object_release(struct store *st, uint64_t id, uint64_t lsn);
+int object_release(struct store *st, uint64_t id, uint32_t mailbox, uint32_t uid, uint64_t lsn);
+
+/* ---- reference.c ---- */
+/* One entry more, another one, or one less that shows the message; the caller
+ * saves *o. reference_drop: not for the last one. */
+int reference_add(struct store *st, uint64_t id, struct object *o, uint32_t mailbox, uint32_t uid);
+int reference_move(struct store *st, uint64_t id, struct object *o, uint32_t mailbox, uint32_t uid, uint32_t to_mailbox,
+	uint32_t to_uid);
+int reference_drop(struct store *st, uint64_t id, struct object *o, uint32_t mailbox, uint32_t uid);
+/* The next entry that shows a message after (*mailbox, *uid), which start at 0:
+ * OK, E_NOENT after the last. */
+int reference_next(struct store *st, uint64_t id, const struct object *o, uint32_t *mailbox, uint32_t *uid);
 
 #endif

@@ -65,11 +65,17 @@ static bool checkpoint_is_due(const struct store *st)
 
 int store_maintain(struct store *st)
 {
+	bool evict;
 	int err;
 
 	if (st->read_only || st->log.syncing)
 		return OK;
 	err = change_unstage(st);
+	/* In turns with the rest: cleaning for the room that the evicted leave must
+	 * not wait until all are gone. */
+	evict = st->evict.turn = !st->evict.turn;
+	if (err == OK && evict)
+		err = evict_slice(st);
 	if (err == OK && checkpoint_is_due(st)) {
 		err = checkpoint_slice(st);
 		if (err == OK)
@@ -79,6 +85,8 @@ int store_maintain(struct store *st)
 		err = clean_slice(st);
 	if (err == OK)
 		err = reap_slice(st);
+	if (err == OK && !evict)
+		err = evict_slice(st);
 	if (err == OK && !st->reserve_there && !clean_space_is_low(st))
 		err = space_make_reserve(st);
 	space_charge_index(st);

@@ -85,7 +85,7 @@ int store_upload_begin(struct store *st, uint64_t size, struct store_upload **ou
 		return E_READONLY;
 	if (size > st->config.message_max)
 		return E_TOOBIG;
-	if (!space_for_mail(st) || st->super.live + size > space_capacity(st))
+	if (!space_for_mail(st) || size > space_capacity(st))
 		return E_FULL;
 	/* One frame at least must be there for each upload. */
 	if (pool_free(&st->chunks) == 0)
@@ -306,7 +306,7 @@ static int check_targets(struct store_upload *up, struct store_target *targets, 
 				 : change_also(up->st, targets[i].mailbox, &m, &heads[i]);
 
 		if (err == OK)
-			err = store_room(up->st, m.owner, up->size);
+			err = space_make_room(up->st, m.owner, up->size);
 		if (err != OK)
 			return err;
 	}

@@ -14,6 +14,7 @@ void entry_put(uint8_t *p, const struct store_entry *e)
 	put_le16(p + 52, (uint16_t)e->zone);
 	p[54] = e->flags;
 	p[55] = 0;
+	put_le32(p + 56, e->box_time);
 }
 
 bool entry_get(struct bytes b, uint32_t uid, struct store_entry *e)
@@ -33,6 +34,7 @@ bool entry_get(struct bytes b, uint32_t uid, struct store_entry *e)
 		.size = le32(p + 48),
 		.zone = (int16_t)le16(p + 52),
 		.flags = p[54],
+		.box_time = le32(p + 56),
 	};
 	return true;
 }

@@ -5,7 +5,7 @@
 
 #include "store/store.h"
 
-#define ENTRY_BYTES 56
+#define ENTRY_BYTES 60
 void entry_put(uint8_t *p, const struct store_entry *e);
 /* uid comes from the key. False when the bytes are no entry. */
 bool entry_get(struct bytes b, uint32_t uid, struct store_entry *e);
