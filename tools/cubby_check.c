@@ -71,6 +71,6 @@ int tool_check(struct tool_args *args)
 	if (err == OK)
 		tool_say("the store is whole");
 	else if (err != E_ACCESS)
-		tool_complain("the store: %s", err_text(err));
+		tool_complain("the store: %s", server_text(err));
 	return err == OK ? TOOL_OK : TOOL_FAILED;
 }

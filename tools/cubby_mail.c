@@ -238,8 +238,8 @@ int tool_deliver(struct tool_args *args)
 	if (err == OK)
 		err = way->outcome(&sentence, &keywords_lost);
 	if (err != OK)
-		tool_complain("not delivered: %.*s", (int)(sentence.len ? sentence.len : strlen(err_text(err))),
-			sentence.len ? (const char *)sentence.data : err_text(err));
+		tool_complain("not delivered: %.*s", (int)(sentence.len ? sentence.len : strlen(server_text(err))),
+			sentence.len ? (const char *)sentence.data : server_text(err));
 	box_close_store();
 	return tool_exit_code(err);
 }

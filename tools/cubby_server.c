@@ -41,7 +41,22 @@ bool server_connected(void)
 	return link_socket >= 0;
 }
 
+const char *server_text(int err)
+{
+	return err == E_BUSY ? "no place is free for another tool, try again" : err_text(err);
+}
+
 /* ---- sending ---- */
+
+static int read_line(struct bytes *line);
+
+/* A server that has no place for a tool says so and closes, before it is asked. */
+static int parting_words(int err)
+{
+	struct bytes text;
+
+	return read_line(&text) == OK && bytes_starts_nocase(text, "ERR busy ") ? E_BUSY : err;
+}
 
 static int send_all(const uint8_t *data, size_t len)
 {
@@ -61,7 +76,7 @@ int server_flush(void)
 	int err = send_all(out.data, out.len);
 
 	buf_reset(&out);
-	return err;
+	return err == OK ? OK : parting_words(err);
 }
 
 void server_word_bytes(struct bytes word)
@@ -165,7 +180,8 @@ static int error_of(struct bytes word)
 		const char *word;
 		int err;
 	} words[] = { { "syntax", E_SYNTAX }, { "missing", E_NOENT }, { "full", E_FULL }, { "too-big", E_TOOBIG },
-		{ "read-only", E_READONLY }, { "limit", E_LIMIT }, { "damaged", E_DAMAGED }, { "state", E_STATE } };
+		{ "read-only", E_READONLY }, { "limit", E_LIMIT }, { "damaged", E_DAMAGED }, { "state", E_STATE },
+		{ "busy", E_BUSY } };
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (bytes_is(word, words[i].word))
@@ -178,7 +194,6 @@ int server_reply(void (*line)(void *context, struct bytes line), void *context, 
 	struct bytes text, word;
 	int err = server_flush();
 
-	*rest = bytes_make(NULL, 0);
 	while (err == OK && (err = read_line(&text)) == OK) {
 		size_t blank = bytes_index(text, ' ');
 
@@ -198,5 +213,6 @@ int server_reply(void (*line)(void *context, struct bytes line), void *context, 
 		*rest = bytes_part(*rest, blank + 1, rest->len);
 		return error_of(word);
 	}
+	*rest = bytes_of(server_text(err));
 	return err;
 }

@@ -21,10 +21,15 @@ int server_body(const void *data, size_t len);
 int server_body_end(void);
 /* Sends what is still held here. */
 int server_flush(void);
+/* All of these: E_BUSY when the server has no place for another tool. */
+
+/* What an error means when the server is asked. */
+const char *server_text(int err);
 
 /* The next reply: each data line goes to `line` (NULL: not wanted), then OK with
  * what stands behind the word OK in *rest, or the error of an ERR (E_NOENT,
- * E_FULL ...) with its sentence in *rest; E_CLOSED when the server went away.
+ * E_FULL ...) with its sentence in *rest; E_BUSY; E_CLOSED when the server went
+ * away. There is always a sentence.
  * *rest is good until the next call. */
 int server_reply(void (*line)(void *context, struct bytes line), void *context, struct bytes *rest);
 

@@ -348,7 +348,7 @@ static void control_close(void *session, struct conn *c, enum conn_end why)
 
 const struct protocol control_protocol = {
 	.name = "control",
-	.busy = "ERR busy too many tools are at work, try again\n",
+	.busy = "ERR busy no place is free for another tool, try again\n",
 	.open = control_open,
 	.step = control_step,
 	.close = control_close,
