@@ -6,7 +6,9 @@
 #include "port/file.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -141,6 +143,45 @@ static bool is_below(const char *path, const char *mount)
 	return n > 1 && strncmp(path, mount, n) == 0 && (path[n] == '/' || path[n] == 0);
 }
 
+/* Blanks and backslashes stand as \040 and the like in fstab and mountinfo. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; to++) {
+		bool octal = from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' &&
+			from[3] >= '0' && from[3] <= '7';
+
+		*to = octal ? (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + from[3] - '0') : *from;
+		from += octal ? 4 : 1;
+	}
+	*to = 0;
+}
+
+/* A directory that is mounted elsewhere is on the same device: only the list of
+ * mounts knows of it, "36 35 98:0 /root /where ...". */
+static bool is_listed(const char *mount)
+{
+	struct posix_lines lines;
+	char *line, resolved[PATH_MAX];
+	bool found = false;
+
+	if (!realpath(mount, resolved) || posix_lines_open(&lines, "/proc/self/mountinfo") != OK)
+		return false;
+	while (!found && (line = posix_lines_next(&lines)) != NULL) {
+		char *where = NULL;
+
+		for (unsigned field = 0; field < 5 && (field == 0 || where); field++)
+			where = posix_field(&line, ' ');
+		if (where) {
+			unescape(where);
+			found = strcmp(where, resolved) == 0;
+		}
+	}
+	posix_lines_close(&lines);
+	return found;
+}
+
 static bool is_mounted(const char *mount)
 {
 	char above[PORT_PATH_MAX + 4];
@@ -149,7 +190,9 @@ static bool is_mounted(const char *mount)
 	if (stat(mount, &at) != 0)
 		return false;
 	(void)snprintf(above, sizeof above, "%s/..", mount);
-	return stat(above, &parent) == 0 && (at.st_dev != parent.st_dev || at.st_ino == parent.st_ino);
+	if (stat(above, &parent) == 0 && (at.st_dev != parent.st_dev || at.st_ino == parent.st_ino))
+		return true;
+	return is_listed(mount);
 }
 
 /* The mount point that a line of fstab(5) names, or of OpenWrt's
@@ -179,6 +222,8 @@ bool posix_mount_missing(const char *table, bool openwrt, const char *path, char
 	while (!missing && (line = posix_lines_next(&lines)) != NULL) {
 		char *mount = mount_of(line, openwrt);
 
+		if (mount && !openwrt)
+			unescape(mount);
 		missing = mount && mount[0] == '/' && is_below(path, mount) && !is_mounted(mount);
 		if (missing)
 			(void)snprintf(out, PORT_PATH_MAX, "%s", mount);

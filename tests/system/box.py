@@ -111,7 +111,8 @@ class Box:
 
     def sockets_there(self):
         """Listeners are opened one by one, in the order of the configuration."""
-        return all(os.path.exists(line.split("unix:")[1]) for line in self.settings["listen"] if "unix:" in line)
+        return all(os.path.exists(line.split("unix:")[1]) for line in self.settings.get("listen", ())
+                   if "unix:" in line)
 
     def stop(self):
         """Ends the server as its owner would; it must end well."""

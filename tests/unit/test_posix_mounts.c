@@ -40,6 +40,16 @@ T_TEST(fstab)
 	T_OK(!posix_mount_missing("no such table", false, path, out));
 }
 
+T_TEST(fstab_with_blanks)
+{
+	char out[PORT_PATH_MAX];
+
+	table("/dev/sdb1 /mnt/my\\040stick\\134 ext4 defaults 0 2\n");
+	T_OK(posix_mount_missing("table", false, "/mnt/my stick\\/mail", out));
+	T_BYTES(out, strlen(out), "/mnt/my stick\\");
+	T_OK(!posix_mount_missing("table", false, "/mnt/my\\040stick\\134/mail", out));
+}
+
 T_TEST(openwrt)
 {
 	char out[PORT_PATH_MAX];
@@ -50,4 +60,4 @@ T_TEST(openwrt)
 	T_BYTES(out, strlen(out), "/mnt/no-such-disk");
 }
 
-T_MAIN(T_RUN(fstab) T_RUN(openwrt))
+T_MAIN(T_RUN(fstab) T_RUN(fstab_with_blanks) T_RUN(openwrt))
