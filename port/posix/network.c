@@ -42,6 +42,11 @@
 /* After so much silence of a peer that is being asked, port_alive is false. */
 #define DEAD_MS 60000
 
+/* The same by the number of retransmissions: a neighbour that can't be found any
+ * more makes the kernel take its doubling of the timer back each time, so the
+ * timer does not tell how long it has been; the search takes seconds. */
+#define DEAD_RETRANSMITS 15
+
 /* Bytes of unread input that port_shut takes off the kernel, so that closing
  * does not turn into a reset that overtakes the last words sent. */
 #define SHUT_DRAIN (64 * 1024)
@@ -358,6 +363,8 @@ bool port_alive(port_socket s)
 		return false;
 	if (info.tcpi_unacked == 0 || info.tcpi_retransmits == 0 || info.tcpi_last_ack_recv < DEAD_MS)
 		return true;
+	if (info.tcpi_retransmits >= DEAD_RETRANSMITS)
+		return false;
 	/* Retransmissions come after r, 2r, 4r...: until the last one the sum was
 	 * the present timer less r. */
 	waited = (info.tcpi_rto - (info.tcpi_backoff < 32 ? info.tcpi_rto >> info.tcpi_backoff : 0)) / 1000;
