@@ -958,6 +958,41 @@ T_TEST(damaged_large_body)
 	box_nothing_left();
 }
 
+/* A disk that takes nothing any more turns the store read-only: STORE of a new
+ * keyword is refused with a tagged answer, as are all changes, and the loop
+ * finds rest. */
+T_TEST(store_on_a_dead_disk)
+{
+	static const char *const changes[] = { "CREATE more", "STORE 1 +FLAGS (brandnew)", "STORE 1 -FLAGS ($label1)",
+		"UID STORE 1 +FLAGS.SILENT (another)", "STORE 1 FLAGS (third)", "COPY 1 INBOX", "MOVE 1 Trash",
+		"STORE 1 +FLAGS (brandnew)" };
+	sim_client a, b;
+	char line[80];
+	begin();
+	a = box_login("anna");
+	box_append(a, "INBOX", "($label1)", MESSAGE);
+	say_bytes(a, "s SELECT INBOX\r\n", 16);
+	b = box_select("anna", "INBOX");
+	sim_fail(SIM_OP_WRITE, 1, E_IO, true);
+	sim_fail(SIM_OP_CREATE, 1, E_IO, true);
+	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+		(void)snprintf(line, sizeof line, "a%zu %s\r\n", i, changes[i]);
+		say_bytes(a, line, strlen(line));
+		(void)snprintf(line, sizeof line, "a%zu NO ", i);
+		if (!strstr(heard, line))
+			T_FAIL("%s: %s", changes[i], heard);
+	}
+	/* what is there can still be read, by the others as well */
+	TALK(b, "b1 FETCH 1 BODY.PEEK[TEXT]\r\n", "* 1 FETCH (BODY[TEXT] {11}\r\nHello Joe\r\n)\r\nb1 OK ~\r\n");
+	for (unsigned i = 0; i < 20; i++)
+		T_EQ(loop_turn(box.loop, 0), OK);
+	T_OK(!box.loop->busy);
+	T_OK(!store_wants_commit(box.store));
+	T_OK(store_deadline_us(box.store) > port_now_us());
+	end(a);
+	end(b);
+}
+
 /* Rule 1 of the store, seen from here: what was answered is there afterwards. */
 T_TEST(after_a_cut)
 {
@@ -982,4 +1017,5 @@ T_MAIN(T_RUN(sizes) T_RUN(greeting_and_states) T_RUN(no_password_in_clear) T_RUN
 			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages) T_RUN(
 				expunges_are_held_back) T_RUN(append) T_RUN(append_beyond_what_is_taken) T_RUN(search)
 				T_RUN(object_ids) T_RUN(rename_inbox) T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input)
-					T_RUN(crowded) T_RUN(damaged_body) T_RUN(damaged_large_body) T_RUN(after_a_cut))
+					T_RUN(crowded) T_RUN(damaged_body) T_RUN(damaged_large_body) T_RUN(after_a_cut)
+						T_RUN(store_on_a_dead_disk))
