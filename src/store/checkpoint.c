@@ -122,6 +122,7 @@ static int adopt_slots(struct store *st, const uint8_t *p)
 
 	if (n > SLOTS_FREED_MAX || before > SLOTS_FREED_MAX)
 		return E_DAMAGED;
+	slots_forget(slots);
 	slots->high = le32(p + 160);
 	slots->used = le32(p + 164);
 	slots->numbers = le64(p + 176);

@@ -468,8 +468,9 @@ static int format(struct store *st)
 	return err == OK ? port_sync_dir(parent) : err;
 }
 
-/* Takes the newest superblock that can be used. */
-static int choose(struct store *st)
+/* Takes the newest superblock that can be used. *other: there is one more, of
+ * the checkpoint before it. */
+static int choose(struct store *st, bool *other)
 {
 	struct super s[2];
 	int got[2];
@@ -485,6 +486,8 @@ static int choose(struct store *st)
 	if (got[0] != OK && got[1] != OK)
 		return E_DAMAGED;
 	best = got[0] != OK || (got[1] == OK && s[1].checkpoint > s[0].checkpoint);
+	*other = got[!best] == OK && s[!best].checkpoint + 1 == s[best].checkpoint &&
+		s[!best].identity == s[best].identity;
 	return super_read(st, best, &st->super, true);
 }
 
@@ -494,6 +497,9 @@ static int mount_slots(struct store *st)
 	int err;
 
 	slots->seed = (uint32_t)st->super.identity;
+	err = tree_check_root(&st->tree);
+	if (err != OK)
+		return err;
 	err = slots_mount(slots, st->super.checkpoint);
 	if (err == E_DAMAGED) {
 		log_warning("store: the map of free pages is damaged: made anew from the tree");
@@ -589,7 +595,7 @@ static int finish(struct store *st, const struct scan *s, bool unclean)
 	return err == OK ? space_count(st) : err;
 }
 
-static int mount(struct store *st, struct listing *l)
+static int mount(struct store *st, const struct listing *l, bool back)
 {
 	struct scan s = { .st = st };
 	bool unclean;
@@ -605,27 +611,50 @@ static int mount(struct store *st, struct listing *l)
 	err = replay(st, &s, l->last_segment);
 	if (err != OK)
 		return err;
-	unclean = !st->super.clean || s.applied || l->last_segment >= st->super.next_segment;
+	unclean = back || !st->super.clean || s.applied || l->last_segment >= st->super.next_segment;
 	if (s.applied || s.damaged)
 		log_notice("store: opened after a cut: %llu changes taken from the log, %llu records damaged",
 			(unsigned long long)s.applied, (unsigned long long)s.damaged);
 	return finish(st, &s, unclean);
 }
 
+/* The index of the newest checkpoint is damaged. What the one before it needs is
+ * still there (FORMAT.md section 2), and so are the records that came since:
+ * with them it becomes the same. Only while no checkpoint has taken its place. */
+static int mount_older(struct store *st, const struct listing *l, uint64_t newest)
+{
+	uint64_t damaged = st->damaged + 1;
+	int err;
+
+	if (st->super.checkpoint != newest)
+		return E_DAMAGED;
+	log_error("store: the index of checkpoint %llu is damaged: going back to the one before it",
+		(unsigned long long)newest);
+	err = super_read(st, (newest - 1) & 1, &st->super, true);
+	if (err != OK)
+		return err;
+	st->damaged = damaged;
+	st->replaying = false;
+	st->applying_segment = 0;
+	st->charged = 0;
+	return mount(st, l, true);
+}
+
 int recover(struct store *st, char *reason, size_t cap)
 {
 	struct listing l = { .st = st };
+	bool other = false;
 	int err = port_list(st->dir, list_one, &l);
 
 	if (err == OK)
 		err = settle(st, l.last_segment);
 	if (err == OK)
-		err = choose(st);
+		err = choose(st, &other);
 	if (err == E_DAMAGED && !l.segments && port_size(st->tree.slots.file) == 0) {
 		/* Nothing was ever written: a format that was cut short. */
 		err = format(st);
 		if (err == OK)
-			err = choose(st);
+			err = choose(st, &other);
 	}
 	if (err == E_DAMAGED)
 		(void)snprintf(reason, cap,
@@ -633,7 +662,11 @@ int recover(struct store *st, char *reason, size_t cap)
 	if (err == E_NOTSUP)
 		(void)snprintf(reason, cap, "%s was written by a newer version of Cubby", st->dir);
 	if (err == OK) {
-		err = mount(st, &l);
+		uint64_t newest = st->super.checkpoint;
+
+		err = mount(st, &l, false);
+		if (err == E_DAMAGED && other)
+			err = mount_older(st, &l, newest);
 		if (err != OK)
 			(void)snprintf(reason, cap, "%s can't be opened: %s", st->dir, err_text(err));
 	}

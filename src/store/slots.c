@@ -137,6 +137,12 @@ static int load_group(struct slots *s, uint32_t group)
 	return OK;
 }
 
+void slots_forget(struct slots *s)
+{
+	s->group = UINT32_MAX;
+	s->map_dirty = false;
+}
+
 int slots_mount(struct slots *s, uint64_t durable)
 {
 	uint32_t groups = (s->high + GROUP_SLOTS - 1) / GROUP_SLOTS;

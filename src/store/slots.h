@@ -43,6 +43,8 @@ struct slots {
 
 void slots_init(struct slots *s, uint8_t *map, uint32_t *freed, uint32_t *freed_before);
 
+/* Before a mount: forgets the map in memory. */
+void slots_forget(struct slots *s);
 /* After `high`, `used`, `numbers`, `seed` and the lists were set from superblock number
  * `durable`: discards maps of checkpoints that never became durable. E_DAMAGED:
  * a group has no map, an old one, or one of its copies is bad; slots_clear, then mark every

@@ -160,11 +160,40 @@ static int first_leaf(struct tree *t)
 	return OK;
 }
 
+/* Replaces or inserts the cell of a (changeable) leaf. When that fails the old
+ * one is there as before: it came out of this leaf, which was not split. */
+static int put_cell(struct tree *t, struct path *path, struct key k, struct bytes value)
+{
+	uint8_t old[PAGE_VALUE_MAX], *leaf = tree_page(t, path->frame[path->depth - 1]);
+	size_t old_len = 0;
+	bool had, equal;
+	unsigned i = page_find(leaf, k, &had);
+	int err = OK;
+
+	if (had && page_value(leaf, i).len == value.len) {
+		if (value.len)
+			memcpy(page_value_at(leaf, i), value.data, value.len);
+		return OK;
+	}
+	if (had) {
+		old_len = page_value(leaf, i).len;
+		if (old_len)
+			memcpy(old, page_value(leaf, i).data, old_len);
+		page_remove(leaf, i);
+	}
+	while (err == OK && !page_insert(leaf, i, k, value)) {
+		err = split_leaf(t, path, k, i);
+		leaf = tree_page(t, path->frame[path->depth - 1]);
+		i = page_find(leaf, k, &equal);
+	}
+	if (err != OK && had)
+		(void)page_insert(leaf, i, k, bytes_make(old, old_len));
+	return err;
+}
+
 static int put(struct tree *t, struct key k, struct bytes value)
 {
 	struct path path;
-	unsigned i, leaf;
-	bool equal;
 	int err = OK;
 
 	if (t->root == NONE)
@@ -173,21 +202,9 @@ static int put(struct tree *t, struct key k, struct bytes value)
 		err = tree_descend(t, k, true, &path);
 	if (err != OK)
 		return err;
-	leaf = path.depth - 1;
-	i = page_find(tree_page(t, path.frame[leaf]), k, &equal);
-	if (equal && page_value(tree_page(t, path.frame[leaf]), i).len == value.len) {
-		memcpy(page_value_at(tree_page(t, path.frame[leaf]), i), value.data, value.len);
-	} else {
-		if (equal)
-			page_remove(tree_page(t, path.frame[leaf]), i);
-		while (err == OK && !page_insert(tree_page(t, path.frame[leaf]), i, k, value)) {
-			err = split_leaf(t, &path, k, i);
-			leaf = path.depth - 1;
-			i = page_find(tree_page(t, path.frame[leaf]), k, &equal);
-		}
-	}
+	err = put_cell(t, &path, k, value);
 	if (err == OK)
-		update_sums(t, &path, leaf);
+		update_sums(t, &path, path.depth - 1);
 	tree_path_release(t, &path);
 	return err;
 }
@@ -235,17 +252,17 @@ static int merge_children(struct tree *t, uint8_t *parent, unsigned i, bool *mer
 	if (can_merge(tree_page(t, left), tree_page(t, right))) {
 		struct page_sums sums;
 
-		for (unsigned side = 0; side < 2 && err == OK; side++) {
-			uint32_t frame = side ? right : left;
-
-			err = tree_own_page(t, frame);
-		}
+		/* Either child may be in another slot then, whether they merge or not. */
+		err = tree_own_page(t, left);
+		branch_set_child(parent, i - 1, t->frames[left].slot);
+		if (err == OK)
+			err = tree_own_page(t, right);
+		branch_set_child(parent, i, t->frames[right].slot);
 		if (err == OK) {
 			if (page_level(tree_page(t, left)) > 0)
 				branch_append(tree_page(t, left), tree_page(t, right));
 			else
 				page_append(tree_page(t, left), tree_page(t, right));
-			branch_set_child(parent, i - 1, t->frames[left].slot);
 			sums = tree_sums_of(t, tree_page(t, left));
 			branch_set_sums(parent, i - 1, &sums);
 			branch_remove(parent, i);

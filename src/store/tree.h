@@ -48,7 +48,7 @@ struct tree {
 	uint64_t generation;   /* changes whenever a cursor's hint may be stale */
 	uint32_t dirty;        /* changed pages in the cache */
 	uint64_t reads;        /* pages read from the file */
-	int error;             /* a change failed half-way: the tree in memory is unusable */
+	int error;             /* a change failed half-way: what is there can be read, nothing changed */
 	/* What an entry's value counts for. */
 	struct page_sums (*sums)(struct bytes value);
 };
@@ -60,8 +60,8 @@ bool tree_init(struct tree *t, struct arena *arena, uint32_t pages, struct page_
 /* Copies the value of k to out (at most cap bytes): its length, E_NOENT, E_IO,
  * E_DAMAGED, E_LIMIT when it is longer than cap. */
 int tree_get(struct tree *t, struct key k, void *out, size_t cap);
-/* Inserts or replaces. After an error t->error is set and the tree is unusable
- * until the store is opened again. */
+/* Inserts or replaces. After an error t->error is set and the tree takes no more
+ * changes until the store is opened again; everything in it can still be read. */
 int tree_put(struct tree *t, struct key k, const void *value, size_t len);
 /* E_NOENT when it is not there. `expunged` is noted in the leaf when not 0. */
 int tree_delete(struct tree *t, struct key k, uint64_t expunged);
@@ -101,6 +101,8 @@ int tree_write_some(struct tree *t, uint32_t n);
 int tree_checkpointed(struct tree *t);
 /* Forgets everything cached. */
 void tree_reset(struct tree *t, uint32_t root);
+/* Whether the root can be read: OK for an empty tree, E_IO, E_DAMAGED. */
+int tree_check_root(struct tree *t);
 /* Marks the slots of all pages as used, after slots_clear. */
 int tree_mark_all(struct tree *t);
 /* One page at a time, for the check: verifies order, sums and bounds of the

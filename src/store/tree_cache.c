@@ -9,6 +9,8 @@
 #include "base/le.h"
 
 #define PAGE_AT_CHECKPOINT 16
+/* Frames that no changed page may take: two ways from the root to a leaf. */
+#define CLEAN_FRAMES (2 * TREE_HEIGHT_MAX)
 
 size_t tree_memory(uint32_t pages)
 {
@@ -91,9 +93,12 @@ static int write_frame(struct tree *t, uint32_t frame)
 	return OK;
 }
 
-/* A frame to put a page into; pinned once. */
+/* A frame to put a page into; pinned once. Changed pages that can't be written
+ * stay where they are: nothing else has what they hold. */
 static int take_frame(struct tree *t, uint32_t *frame)
 {
+	int failed = t->error;
+
 	for (uint32_t tries = 0; tries < 3 * t->n_frames; tries++) {
 		uint32_t i = t->hand;
 		struct frame *f = &t->frames[i];
@@ -105,12 +110,10 @@ static int take_frame(struct tree *t, uint32_t *frame)
 			f->recent = false;
 			continue;
 		}
-		if (f->dirty) {
-			int err = write_frame(t, i);
-
-			if (err != OK)
-				return err;
-		}
+		if (f->dirty && failed == OK)
+			failed = write_frame(t, i);
+		if (f->dirty)
+			continue;
 		if (f->slot != NONE) {
 			unlink_frame(t, i);
 			t->generation++;
@@ -119,7 +122,8 @@ static int take_frame(struct tree *t, uint32_t *frame)
 		*frame = i;
 		return OK;
 	}
-	return E_NOMEM; /* the cache is smaller than the longest path: refused at start */
+	/* Else the cache is smaller than the longest path: refused at start. */
+	return failed == OK ? E_NOMEM : failed;
 }
 
 void tree_unpin(struct tree *t, uint32_t frame)
@@ -186,12 +190,31 @@ static void mark_dirty(struct tree *t, uint32_t frame)
 	t->generation++;
 }
 
+/* Before one more page is changed: some frames stay clean, so that pages can be
+ * read when no changed one can be written any more. */
+static int keep_clean(struct tree *t)
+{
+	for (uint32_t tries = 0; t->dirty + CLEAN_FRAMES >= t->n_frames && tries < 2 * t->n_frames; tries++) {
+		uint32_t i = t->hand;
+		struct frame *f = &t->frames[i];
+
+		t->hand = (t->hand + 1) % t->n_frames;
+		if (!f->pins && f->dirty && !f->recent)
+			return write_frame(t, i);
+		if (!f->pins)
+			f->recent = false;
+	}
+	return OK;
+}
+
 /* An empty page in a fresh slot, pinned. */
 int tree_make_page(struct tree *t, unsigned level, uint32_t *frame)
 {
 	uint32_t slot;
-	int err = slots_take(&t->slots, &slot);
+	int err = keep_clean(t);
 
+	if (err == OK)
+		err = slots_take(&t->slots, &slot);
 	if (err != OK)
 		return err;
 	err = take_frame(t, frame);
@@ -208,11 +231,14 @@ int tree_make_page(struct tree *t, unsigned level, uint32_t *frame)
 int tree_own_page(struct tree *t, uint32_t frame)
 {
 	struct frame *f = &t->frames[frame];
+	int err = f->dirty ? OK : keep_clean(t);
 
+	if (err != OK)
+		return err;
 	if (!f->fresh) {
 		uint32_t slot, old = f->slot;
-		int err = slots_take(&t->slots, &slot);
 
+		err = slots_take(&t->slots, &slot);
 		if (err != OK)
 			return err;
 		slots_release(&t->slots, old);

@@ -23,8 +23,6 @@ int tree_get(struct tree *t, struct key k, void *out, size_t cap)
 	bool equal;
 	int err;
 
-	if (t->error != OK)
-		return t->error;
 	if (t->root == NONE)
 		return E_NOENT;
 	err = tree_descend(t, k, false, &path);
@@ -71,8 +69,6 @@ static int seek(struct tree *t, struct key k, struct path *path, unsigned *i)
 	int err;
 
 	path->depth = 0;
-	if (t->error != OK)
-		return t->error;
 	if (t->root == NONE)
 		return E_NOENT;
 	err = tree_descend(t, k, false, path);
@@ -132,8 +128,6 @@ int tree_next(struct tree *t, struct tree_place *place, struct key *found, struc
 {
 	const uint8_t *leaf;
 
-	if (t->error != OK)
-		return t->error;
 	if (place->generation != t->generation)
 		return E_AGAIN;
 	leaf = tree_page(t, place->frame);
@@ -154,8 +148,6 @@ int tree_rank(struct tree *t, struct key k, uint64_t *rank)
 	int err;
 
 	*rank = 0;
-	if (t->error != OK)
-		return t->error;
 	if (t->root == NONE)
 		return OK;
 	err = tree_descend(t, k, false, &path);
@@ -176,8 +168,6 @@ int tree_at_rank(struct tree *t, uint64_t rank, struct key *found, struct bytes 
 {
 	uint32_t slot = t->root;
 
-	if (t->error != OK)
-		return t->error;
 	for (unsigned depth = 0; depth < TREE_HEIGHT_MAX && slot != NONE; depth++) {
 		uint32_t frame;
 		const uint8_t *page;
@@ -271,8 +261,6 @@ static int wanted_leaf(struct tree *t, struct key k, wanted_fn wanted, uint64_t 
 	int err;
 
 	path->depth = 0;
-	if (t->error != OK)
-		return t->error;
 	if (t->root == NONE)
 		return E_NOENT;
 	err = tree_descend(t, k, false, path);
@@ -402,6 +390,16 @@ int tree_checkpointed(struct tree *t)
 	for (uint32_t i = 0; i < t->n_frames; i++)
 		t->frames[i].fresh = false;
 	return slots_checkpointed(&t->slots);
+}
+
+int tree_check_root(struct tree *t)
+{
+	uint32_t frame;
+	int err = t->root == NONE ? OK : tree_fetch(t, t->root, &frame);
+
+	if (err == OK && t->root != NONE)
+		tree_unpin(t, frame);
+	return err;
 }
 
 int tree_mark_all(struct tree *t)
