@@ -157,5 +157,5 @@ int main(int argc, char **argv)
 	port_signals_init();
 	if (strcmp(mode, "-d") == 0)
 		port_log_syslog("cubbyd");
-	return server_run(&config, &budget, domain, strcmp(mode, "-d") == 0) == OK ? 0 : 1;
+	return server_run(file, &config, &budget, domain, strcmp(mode, "-d") == 0) == OK ? 0 : 1;
 }

@@ -27,7 +27,7 @@ extern void cubby_frozen(void) __attribute__((weak));
 /* The command line's, for the life of the process. */
 static struct config *config;
 static struct budget *budget;
-static const char *domain;
+static const char *domain, *config_file;
 static struct arena arena;
 
 static struct server {
@@ -42,6 +42,7 @@ static struct server {
 	struct control *control;
 	struct notices *notices;
 	struct report_source report;
+	struct reload_parts reload;
 } server;
 
 /* ---- the loop's tasks ---- */
@@ -90,6 +91,12 @@ static void load_certificate(void)
 		log_error("tls: %s", reason);
 }
 
+static void say_reload(void *context, const char *line)
+{
+	(void)context;
+	log_notice("reload: %s", line);
+}
+
 static void signals(void *context, unsigned taken)
 {
 	(void)context;
@@ -98,9 +105,8 @@ static void signals(void *context, unsigned taken)
 		loop_stop(server.loop);
 	}
 	if (taken & PORT_RELOAD) {
-		log_notice("reloading users and certificate");
-		(void)accounts_reload(server.accounts);
-		load_certificate();
+		log_notice("reloading");
+		(void)reload(&server.reload, say_reload, NULL);
 	}
 }
 
@@ -113,7 +119,7 @@ static int start_services(void)
 	const struct smtp_config smtp = { server.store, server.accounts, server.arrivals, domain, config->message_size,
 		budget->deliveries, port_wall_time, port_zone_minutes };
 	const struct control_config control = { { server.store, server.accounts, server.arrivals }, config->quota,
-		&server.report, budget->control_sessions };
+		&server.report, budget->control_sessions, &server.reload };
 	const struct notices_config notices = { server.store, server.accounts, server.arrivals,
 		domain[0] ? domain : "localhost", (enum notice_language)config->language };
 	int err;
@@ -141,6 +147,8 @@ static int start_services(void)
 		.smtp = server.smtp,
 		.imap = server.imap,
 	};
+	server.reload =
+		(struct reload_parts){ config_file, config, server.loop, server.accounts, server.imap, &budget->imap };
 	return OK;
 }
 
@@ -318,12 +326,13 @@ static int become_user(void)
 	return err;
 }
 
-int server_run(struct config *c, struct budget *b, const char *name, bool detach)
+int server_run(const char *file, struct config *c, struct budget *b, const char *name, bool detach)
 {
 	static const struct loop_tasks tasks = { NULL, work, wants_commit, commit, deadline, signals };
 	void *space = port_map((size_t)b->memory, c->memory_lock);
 	int err;
 
+	config_file = file;
 	config = c;
 	budget = b;
 	domain = name;

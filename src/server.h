@@ -7,10 +7,11 @@
 
 #define CUBBY_VERSION "0.1"
 
-/* Serves until a signal ends it; then the store is closed cleanly. `name` is how
- * the box calls itself. All three must stay; paths in the configuration change
+/* Serves until a signal ends it; then the store is closed cleanly. `file` is where
+ * the configuration came from, for SIGHUP. `name` is how
+ * the box calls itself. All of them must stay; paths in the configuration change
  * when there is a chroot. OK, or the error that kept it from serving, which has
  * been logged. */
-int server_run(struct config *config, struct budget *budget, const char *name, bool detach);
+int server_run(const char *file, struct config *config, struct budget *budget, const char *name, bool detach);
 
 #endif

@@ -20,6 +20,7 @@ static const struct tool_command {
 	int (*run)(struct tool_args *args);
 } commands[] = {
 	{ "status", "[--json]", "what the running server does and holds", tool_status },
+	{ "reload", "", "the running server reads configuration, users and certificate again", tool_reload },
 	{ "user add", "[--admin] NAME", "a new user; the password comes from the terminal or standard input",
 		tool_user_add },
 	{ "user list", "", "all users", tool_user_list },

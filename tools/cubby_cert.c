@@ -61,7 +61,7 @@ static void describe(void)
 	tool_say("names        %s", d.names);
 	tool_say("good until   %s", date);
 	tool_say("SHA-256      %s", d.fingerprint);
-	tool_say("A running cubbyd takes it after SIGHUP.");
+	tool_say("A running cubbyd takes it after `cubby reload`.");
 }
 
 int tool_cert_create(struct tool_args *args)

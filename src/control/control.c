@@ -128,6 +128,38 @@ static int request_remove_user(struct control_session *s, const struct bytes *wo
 	return OK;
 }
 
+static void reload_line(void *context, const char *line)
+{
+	struct control_session *s = context;
+	struct buf *out = conn_output(s->conn);
+
+	/* room stays for the reply itself; the log has all lines */
+	log_notice("reload: %s", line);
+	if (buf_space(out) >= 2 * CONTROL_REPLY)
+		buf_printf(out, ":%.400s\n", line);
+}
+
+static int request_reload(struct control_session *s, const struct bytes *words, int n)
+{
+	const struct reload_parts *parts = s->control->config.reload;
+	int err = E_STATE;
+
+	(void)words;
+	(void)n;
+	if (buf_space(conn_output(s->conn)) < CONN_OUTPUT) {
+		s->wait = STEP_OUTPUT;
+		return E_AGAIN;
+	}
+	log_change(s, "reloading");
+	if (parts)
+		err = reload(parts, reload_line, s);
+	if (err == OK)
+		buf_puts(conn_output(s->conn), "OK\n");
+	else
+		control_reply_err(s, err, parts ? "not everything could be reloaded" : NULL);
+	return OK;
+}
+
 static int request_check(struct control_session *s, const struct bytes *words, int n)
 {
 	(void)words;
@@ -147,6 +179,7 @@ static const struct request {
 } requests[] = {
 	{ "STATUS", 1, 2, request_status },
 	{ "USERS-CHANGED", 1, 1, request_users_changed },
+	{ "RELOAD", 1, 1, request_reload },
 	{ "ROOM", 2, 2, request_room },
 	{ "DELIVER", 4, 4, control_deliver },
 	{ "IMPORT", 8, 8, control_import },

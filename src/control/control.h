@@ -8,6 +8,7 @@
  *
  *     STATUS [json]                    :line...  OK
  *     USERS-CHANGED                    OK             the users file was changed
+ *     RELOAD                           :line...  OK   reload.h: what SIGHUP does
  *     ROOM user                        OK bytes       that still go in
  *     DELIVER user mailbox size        OK uid         body follows
  *     IMPORT user mailbox flags keywords seconds zone size
@@ -26,6 +27,7 @@
 #define CONTROL_CONTROL_H
 
 #include "control/intake.h"
+#include "control/reload.h"
 #include "control/report.h"
 
 /* Bytes of a request line. */
@@ -36,6 +38,7 @@ struct control_config {
 	uint64_t owner_quota; /* bytes, 0: none */
 	const struct report_source *report;
 	uint32_t sessions;    /* at once */
+	const struct reload_parts *reload; /* NULL: RELOAD is refused */
 };
 
 struct control;

@@ -30,6 +30,18 @@ void loop_context(struct loop *l, const struct protocol *protocol, void *context
 			l->listeners[i].context = context;
 }
 
+void loop_networks(struct loop *l, const struct network *from, size_t n)
+{
+	for (uint32_t i = 0; i < l->listener_n; i++)
+		if (l->listeners[i].from == from)
+			l->listeners[i].from_n = n;
+}
+
+void loop_login_timeout(struct loop *l, uint32_t seconds)
+{
+	l->config.login_timeout_s = seconds;
+}
+
 uint16_t loop_port(const struct loop *l, size_t i)
 {
 	return i < l->listener_n ? port_listen_port(l->listening[i]) : 0;

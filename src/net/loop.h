@@ -51,6 +51,11 @@ int loop_listen(struct loop *l, const struct listener_config *config);
 /* Gives the listeners of a protocol their context, where it is made after the
  * ports were opened; before the first turn. */
 void loop_context(struct loop *l, const struct protocol *protocol, void *context);
+/* A list that was given as `from` has another number of entries now (and perhaps
+ * others): for all listeners that use it. */
+void loop_networks(struct loop *l, const struct network *from, size_t n);
+/* Another login_timeout_s, for connections from now on. */
+void loop_login_timeout(struct loop *l, uint32_t seconds);
 /* Port of the i-th listener, for `listen imap 127.0.0.1:0`. */
 uint16_t loop_port(const struct loop *l, size_t i);
 
