@@ -38,6 +38,17 @@ void batch_begin(struct batch_unit *u)
 	memset(u->tell, 0, sizeof(u->tell));
 }
 
+void batch_gone(const struct session *s, struct batch_unit *u, uint32_t uid)
+{
+	if (!s->uid)
+		u->gone = true;
+	/* one that was taken before, by another range of the set, can't be told from it */
+	else if (uid <= u->highest)
+		u->too_many = true;
+	else
+		batch_range(u, uid);
+}
+
 int batch_next(struct session *s, struct batch_unit *u, struct store_entry *entry, uint32_t *number)
 {
 	while (u->n < STORE_UIDS) {
@@ -46,7 +57,7 @@ int batch_next(struct session *s, struct batch_unit *u, struct store_entry *entr
 		u->before = u->walk;
 		err = view_walk_next(s->server->parts.views, &s->view, &u->walk, entry, number);
 		if (err == E_GONE) {
-			u->gone = true;
+			batch_gone(s, u, entry->uid);
 			continue;
 		}
 		u->last = err == E_NOENT;
@@ -78,6 +89,31 @@ bool batch_range(struct batch_unit *u, uint32_t n)
 		return false;
 	}
 	u->ranges[u->n_ranges++] = (struct uid_range){ n, n };
+	return true;
+}
+
+bool batch_has(const struct batch_unit *u, uint32_t n)
+{
+	for (unsigned i = 0; i < u->n_ranges; i++)
+		if (n >= u->ranges[i].first && n <= u->ranges[i].last)
+			return true;
+	return false;
+}
+
+bool batch_put_modseq(struct session *s, struct buf *out, const char *text)
+{
+	struct imap_server *v = s->server;
+	uint64_t modseq = s->view.modseq;
+	struct store_mailbox m;
+
+	if (buf_space(out) < REPLY_ROOM)
+		return false;
+	/* the view's own does not move by expunges */
+	if (!view_pending(v->parts.views, &s->view) && store_all_durable(v->parts.store) &&
+		store_mailbox_get(v->parts.store, s->view.mailbox, &m) == OK)
+		modseq = m.modseq;
+	buf_put(out, s->tag, s->tag_len);
+	buf_printf(out, " OK [HIGHESTMODSEQ %llu] %s\r\n", (unsigned long long)modseq, text);
 	return true;
 }
 

@@ -85,8 +85,11 @@ static int run(struct session *s, struct batch_unit *u, struct conn *c, const ch
 		step = session_tell(s, c, true);
 	if (step != RUN_DONE || s->phase == SESSION_BYE)
 		return step;
+	u->messages += u->n;
 	u->n = 0;
 	s->stage = EXPUNGE_GATHER;
+	if (u->last && u->messages && s->condstore && s->state == STATE_SELECTED)
+		text = NULL;
 	return u->last ? session_ok(s, text) : STEP_AGAIN;
 }
 
@@ -120,7 +123,13 @@ int cmd_expunge(struct session *s, struct conn *c)
 	return run(s, u, c, "Expunged");
 }
 
-/* The mailbox is left first: nothing is told of what CLOSE removes. */
+bool finish_expunge(struct session *s, struct buf *out)
+{
+	return batch_put_modseq(s, out, "Expunged");
+}
+
+/* The mailbox is left first: nothing is told of what CLOSE removes, nor a
+ * HIGHESTMODSEQ (RFC 7162 section 3.2.8). */
 int cmd_close(struct session *s, struct conn *c)
 {
 	struct batch_unit *u = session_unit(s);

@@ -89,8 +89,6 @@ static bool add_pattern(struct list_unit *u, struct bytes reference, struct byte
 	if (u->n_patterns == LIST_PATTERNS || !buf_putb(&joined, reference) || !buf_putb(&joined, pattern))
 		return false;
 	wire = buf_bytes(&joined);
-	if (wire.len > 1 && wire.data[wire.len - 1] == '/')
-		wire.len--;
 	buf_init(&out, u->patterns + u->patterns_used, LIST_PATTERN_BYTES - u->patterns_used);
 	if (mutf7_to_utf8(wire, &out) != OK && !buf_putb(&out, wire))
 		return false;

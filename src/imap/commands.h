@@ -51,10 +51,12 @@ bool finish_store(struct session *s, struct buf *out);
 int cmd_copy(struct session *s, struct conn *c);
 int cmd_move(struct session *s, struct conn *c);
 bool finish_copy(struct session *s, struct buf *out);
+bool finish_move(struct session *s, struct buf *out);
 void end_copy(struct session *s);
 
 /* cmd_expunge.c */
 int cmd_expunge(struct session *s, struct conn *c);
+bool finish_expunge(struct session *s, struct buf *out);
 int cmd_close(struct session *s, struct conn *c);
 
 /* cmd_append.c */

@@ -333,8 +333,7 @@ static enum emit large_rest(struct session *s, struct fetch_unit *u, struct buf 
 
 static enum emit fields_begin(struct session *s, struct fetch_unit *u, const struct fetch_item *item, struct buf *out)
 {
-	/* one byte less: the blank line that may be missing is added to it */
-	if (u->range.len <= SMALL_HEADER - 2)
+	if (u->range.len <= SMALL_HEADER)
 		return small_begin(s, u, item, out);
 	begin_filter(s, u, item);
 	u->part = PART_COUNT;

@@ -184,7 +184,7 @@ static void command_end(struct session *s)
 	s->unit = NULL;
 	s->ticket = 0;
 	s->stage = 0;
-	s->uid = false;
+	s->uid = s->hold_expunges = false;
 	memset(&s->u, 0, sizeof(s->u));
 	conn_deadline(s->conn, 0);
 	conn_label(s->conn, "imap");
@@ -313,7 +313,7 @@ static int phase_tell(struct session *s, struct conn *c)
 	if (s->state == STATE_SELECTED) {
 		bool expunges = s->uid || !(s->command->flags & COMMAND_NO_EXPUNGE);
 
-		step = session_tell(s, c, expunges);
+		step = session_tell(s, c, expunges && !s->hold_expunges);
 	}
 	if (step == RUN_DONE && s->phase == SESSION_TELL)
 		s->phase = SESSION_TAGGED;
@@ -340,7 +340,9 @@ static bool put_tagged(struct session *s, struct buf *out)
 static int phase_tagged(struct session *s, struct conn *c)
 {
 	if (!put_tagged(s, conn_output(c)))
-		return STEP_OUTPUT;
+		return session_room(c, REPLY_ROOM) ? STEP_AGAIN : STEP_OUTPUT;
+	if (s->phase == SESSION_BYE)
+		return RUN_DONE;
 	s->in_line = false;
 	if (s->answer_kind == ANSWER_BAD) {
 		s->server->commands_bad++;

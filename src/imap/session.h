@@ -49,7 +49,8 @@ struct command {
 	uint8_t flags;
 	int (*run)(struct session *s, struct conn *c);
 	/* Writes the tagged line when answer.text is NULL: true when it is complete,
-	 * else it is called again with a fresh piece. */
+	 * else it is called again, with a fresh piece if it left too little of this one.
+	 * A line that can't be finished: session_bye. */
 	bool (*finish)(struct session *s, struct buf *out);
 	/* Gives back what the command holds, finished or not. May be NULL. */
 	void (*end)(struct session *s);
@@ -80,6 +81,7 @@ struct session {
 	bool condstore;                /* RFC 7162 section 3.1 */
 	bool in_line;                  /* a reply line is begun and not ended */
 	bool closing;                  /* the connection ends after the tagged line */
+	bool hold_expunges;            /* none are told before the running command's tagged line is out */
 	bool starttls;                 /* TLS begins after the tagged line */
 	uint8_t bad_before_login;
 	uint8_t tag_len;

@@ -187,9 +187,11 @@ struct uid_range {
 	uint32_t first, last;
 };
 
-/* Ranges of UIDs that a COPYUID or MODIFIED code can name: a longer COPYUID is
- * left out, the last range of a longer MODIFIED is widened (cmd_store.c). */
-#define UNIT_RANGES 384
+/* Ranges of UIDs that are kept: those of a batch of MOVE; those that a MODIFIED
+ * code names, where the last one of more is widened (cmd_store.c); those that
+ * others expunge while a UID COPY is on its way to them: with more, COPYUID is
+ * left out. */
+#define UNIT_RANGES 372
 
 struct batch_unit {
 	struct view_walk walk, before; /* before: where the batch began, or its last step */
@@ -200,6 +202,9 @@ struct batch_unit {
 	uint32_t n, at;                /* UIDs in the batch; of them answered */
 	uint32_t first;                /* new UID of the first of them */
 	uint32_t messages;             /* in all */
+	uint32_t highest;              /* UID copied */
+	struct view as_was;            /* when all was copied: new mail is not of the set */
+	uint32_t run_first, run_last;  /* of COPYUID's sources: read and not yet written; 0: none */
 	uint16_t n_ranges, range_at;
 	bool too_many;                 /* the ranges do not name all */
 	bool last;                     /* nothing follows this batch */

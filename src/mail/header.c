@@ -232,15 +232,6 @@ bool header_filter_end(struct header_filter *f, struct buf *out)
 		decide(f);
 	if (f->state == FLUSH && !flush(f, out))
 		return false;
-	if (f->done)
-		return true;
-	if (f->state == FLUSH)
-		flushed(f);
-	/* A last line that was cut off gets its end as well. */
-	f->held = f->passing && f->state == IN_LINE ? 4 : 2;
-	f->written = 0;
-	memcpy(f->hold, "\r\n\r\n", 4);
 	f->done = true;
-	f->state = FLUSH;
-	return flush(f, out);
+	return true;
 }

@@ -28,7 +28,7 @@ bool header_unfold(struct bytes raw, struct buf *out);
 
 /* A filter over a header block that comes in pieces. It passes the fields
  * whose names are in the list (or, with `except`, all others), as they stand,
- * and the blank line at the end. */
+ * and the blank line at the end, if there is one. */
 struct header_filter {
 	const struct bytes *names; /* the caller's, until the end */
 	size_t n_names;
@@ -48,9 +48,9 @@ void header_filter_begin(struct header_filter *f, const struct bytes *names, siz
  * fresh buffer. out NULL: only count (f->passed). How the header is cut into
  * pieces never changes the result. */
 size_t header_filter_push(struct header_filter *f, struct bytes in, struct buf *out);
-/* The header is over: appends what was held back and, when no blank line was
- * seen, one, since clients wait for it (and the end of a line that was cut
- * off). False when out is full: call again with a fresh buffer. */
+/* The header is over: appends what was held back. A header without a blank line
+ * at its end gets none: then there is no body either (RFC 3501 section 6.4.5).
+ * False when out is full: call again with a fresh buffer. */
 bool header_filter_end(struct header_filter *f, struct buf *out);
 
 #endif

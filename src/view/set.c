@@ -191,7 +191,7 @@ static bool pass_dead(struct views *v, const struct view *view, struct view_walk
 	w->done_to = uid;
 	find_dead(v, view, w);
 	*entry = (struct store_entry){ .uid = uid };
-	return !w->set.uids;
+	return !w->set.uids || w->gone_too;
 }
 
 int view_walk_next(struct views *v, const struct view *view, struct view_walk *w, struct store_entry *entry,

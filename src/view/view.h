@@ -119,12 +119,13 @@ struct view_walk {
 	uint32_t done_to;           /* highest UID given out, while ranges ascend */
 	uint64_t stamp;             /* number and dead hold as long as this is the views' */
 	bool in_range;
+	bool gone_too;              /* public: E_GONE for UIDs, too */
 	struct store_cursor cursor; /* its UID: everything up to here in the range is done */
 };
 void view_walk_begin(struct view_walk *w, struct view_set set);
 /* OK with entry and number; E_NOENT at the end, or when the view is gone; E_GONE
  * for a number whose message was expunged but not told (entry->uid and *number
- * are set; walk on); E_RANGE for a number beyond exists (RFC 3501: an error of
+ * are set; walk on), and for such a UID if gone_too is set; E_RANGE for a number beyond exists (RFC 3501: an error of
  * the client; see view_set_check); E_AGAIN after a slice of empty ranges. UIDs
  * that are not there are passed over silently. E_IO, E_DAMAGED.
  * A range's numbers are turned into UIDs when the walk comes to it. */

@@ -30,6 +30,8 @@ class Create(Scratch):
         self.c.ok("CREATE %s-t/" % self.name)
         self.assertEqual(self.names('"" %s-t*' % self.name), [self.name + "-t"])
         self.c.ok("CREATE %s-t/child" % self.name)
+        self.assertEqual(self.names('"" %s-t/' % self.name), [])  # 6.3.8: no name matches that
+        self.assertEqual(self.names('"%s-t/" ""' % self.name), [""])
 
     def test_names_that_can_not_be(self):  # 6.3.3: NO
         for name in '""', '"/"', '"//"', '"%s//b"' % self.name, '"/%s"' % self.name:

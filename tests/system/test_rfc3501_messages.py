@@ -211,8 +211,9 @@ class Fetch(Scratch):
         self.assertEqual(fields(1, "3.HEADER.FIELDS (SUBJECT)"), b"Subject: third\r\n\r\n")
         self.assertEqual(fields(1, "4.2.HEADER.FIELDS.NOT (MIME-VERSION CONTENT-TYPE)"),
                          b"Subject: fourth\r\nFrom: four@a.example\r\n\r\n")
-        self.assertIn(fields(2, "HEADER.FIELDS (SUBJECT)"),  # 7.4.2: no blank line and no body
-                      (b"Subject: no end of the header\r\n", b"Subject: no end of the header\r\n\r\n"))
+        # 6.4.5: the blank line is there "except in the case of a message which has no body and no blank line"
+        self.assertEqual(fields(2, "HEADER.FIELDS (SUBJECT)"), b"Subject: no end of the header\r\n")
+        self.assertEqual(fields(2, "HEADER.FIELDS (FROM)"), b"")
         self.assertEqual(fields(3, "HEADER.FIELDS (RECEIVED)"), b"Received: a\r\nRECEIVED: b\r\n c\r\n\r\n")
         self.assertEqual(fields(3, "HEADER.FIELDS.NOT (RECEIVED)"), b"X: 1\r\nReceived-SPF: no\r\n\r\n")
         for section in "HEADER.FIELDS", "HEADER.FIELDS ()", "HEADER.FIELDS SUBJECT", "HEADER.FIELDS (SUBJECT":

@@ -351,6 +351,40 @@ class UnchangedSince(Condstore):
         self.assertEqual([self.c.flags(n) for n in (1, 2, 3)], [[b"\\Seen"], [b"\\Answered"], [b"\\Seen"]])
 
 
+class Removing(Condstore):
+    """3.2.7, 3.2.8, 3.2.9; RFC 6851 4.4: HIGHESTMODSEQ in the tagged OK, once something was removed."""
+
+    def removed(self, command):
+        word, code, value = self.c.tagged(command)
+        self.assertEqual(word, b"OK")
+        return value if code == b"HIGHESTMODSEQ" else None
+
+    def test_expunge_and_move(self):
+        self.fill(9)
+        self.c.ok("CREATE %s-to" % self.name)
+        self.c.ok("SELECT %s (CONDSTORE)" % self.name)
+        for command in "EXPUNGE", "UID EXPUNGE 1:*", "UID MOVE 100 %s-to" % self.name:
+            self.assertIsNone(self.removed(command), command)
+        self.c.ok("STORE 1,2,7 +FLAGS.SILENT (\\Deleted)")
+        before = self.highest()
+        for command in "UID EXPUNGE 1", "EXPUNGE", "MOVE 1:2 %s-to" % self.name, "UID MOVE 5 %s-to" % self.name:
+            now = self.removed(command)
+            self.assertGreater(now, before, command)
+            self.assertEqual(now, self.highest(), command)
+            before = now
+
+    def test_close(self):  # MUST NOT: the client was not told of what CLOSE removed
+        self.fill(1)
+        self.c.ok("SELECT %s (CONDSTORE)" % self.name)
+        self.c.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+        self.assertIsNone(self.removed("CLOSE"))
+
+    def test_without_condstore(self):
+        self.opened(1)
+        self.c.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+        self.assertIsNone(self.removed("EXPUNGE"))
+
+
 class Search(Condstore):
     """3.1.5, 3.1.6, 3.1.10"""
 

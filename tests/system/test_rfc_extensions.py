@@ -8,7 +8,7 @@ import unittest
 from box import PASSWORD
 from sample import message
 from scratch import Scratch
-from strict import Strict, read
+from strict import Strict, expand, read
 from wire import plain
 
 
@@ -335,6 +335,52 @@ class UidPlus(Scratch):
         self.c.ok("SELECT %s-to" % self.name)
         for n, m in self.c.messages("1:*", "(UID BODY.PEEK[])").items():
             self.assertEqual(m[b"BODY[]"], b"%03d" % (order[m[b"UID"]] - 1))
+
+    def ragged(self, n):
+        """Every second of n messages, in runs that do not touch."""
+        self.opened()
+        self.c.send(b"".join(b"a%d APPEND %s {5+}\r\n%05d\r\n" % (i, self.name.encode(), i) for i in range(1, n + 1)))
+        for i in range(1, n + 1):
+            self.c.until(b"a%d" % i)
+        self.c.ok("CREATE %s-to" % self.name)
+        return list(range(1, n + 1, 2))
+
+    def test_a_code_of_any_length(self):  # 3: all of them, however many ranges that takes
+        sources = self.ragged(3000)
+        self.c.ok("NOOP")
+        numbers = ",".join(str(n) for n in sources)
+        for command in "UID COPY", "COPY":
+            _, source, target = self.copied("%s %s %s-to" % (command, numbers, self.name))
+            self.assertEqual(source, sources)
+            self.assertEqual(target, list(range(target[0], target[0] + len(sources))))
+        _, source, target = self.copied("UID COPY %s %s" % (numbers, self.name))  # new mail is not of the set
+        self.assertEqual((source, target), (sources, list(range(3001, 4501))))
+
+    def test_expunged_by_others_meanwhile(self):
+        """What others expunge while it is copied is named when it was copied, and only then."""
+        self.ragged(2600)
+        d = self.also()
+        d.ok("UID STORE 3:2600 +FLAGS.SILENT (\\Deleted)")
+        # gone before; gone at any time from the copy's first piece to its answer's last
+        d.ok("UID EXPUNGE 3:4,7,11,21:23")
+        numbers = ",".join(str(n) for n in range(1, 2601, 2))
+        tags = [self.c.begin("UID COPY %s %s-to" % (numbers, self.name))]
+        for i in range(200):
+            d.note(b"e%d" % i, b"UID EXPUNGE")
+        d.send(b"".join(b"e%d UID EXPUNGE %d,%d\r\n" % (i, 2599 - 6 * i, 101 + 6 * i) for i in range(200)))
+        response = self.c.until(tags[0])[0]
+        for i in range(200):
+            d.until(b"e%d" % i)
+        match = re.match(rb"OK \[COPYUID \d+ ([0-9,:]+) ([0-9]+):([0-9]+)\]", response)
+        source = expand(match[1])
+        self.assertEqual(len(source), int(match[3]) - int(match[2]) + 1)
+        self.assertFalse({3, 7, 11, 21, 23} & set(source))
+        order = dict(zip(range(int(match[2]), int(match[3]) + 1), source))
+        self.c.ok("SELECT %s-to" % self.name)
+        found = self.c.messages("1:*", "(UID BODY.PEEK[])")
+        self.assertEqual(len(found), len(order))
+        for m in found.values():
+            self.assertEqual(m[b"BODY[]"], b"%05d" % order[m[b"UID"]])
 
 
 class Move(Scratch):

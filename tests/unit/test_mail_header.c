@@ -124,18 +124,18 @@ T_TEST(filters_fields)
 	check_filter("Subject: x\r\nTo: y\r\n folded\r\nX-A: 1\r\n\t2\r\nX-AB: z\r\n\r\nbody",
 		"Subject: x\r\nX-A: 1\r\n\t2\r\n\r\n", "To: y\r\n folded\r\nX-AB: z\r\n\r\n");
 	check_filter("To: y\nSUBJECT :x\nX\n\n", "SUBJECT :x\n\n", "To: y\nX\n\n");
-	check_filter("", "\r\n", "\r\n");
+	check_filter("", "", "");
 	check_filter("\r\nbody", "\r\n", "\r\n");
 	check_filter("\nbody", "\n", "\n");
 	check_filter(" Subject: a\r\nX-A: b\r\n\r\n", "X-A: b\r\n\r\n", " Subject: a\r\n\r\n");
-	check_filter("Subject: no end\r\n", "Subject: no end\r\n\r\n", "\r\n");
+	check_filter("Subject: no end\r\n", "Subject: no end\r\n", "");
 	check_filter("no colon\r\n goes on\r\n\r\n", "\r\n", "no colon\r\n goes on\r\n\r\n");
 	check_filter("\rSubject: x\r\nX-A:\r\n\r\n", "X-A:\r\n\r\n", "\rSubject: x\r\n\r\n");
-	check_filter("Subject: cut", "Subject: cut\r\n\r\n", "\r\n");
-	check_filter("To: a\r\n b", "\r\n", "To: a\r\n b\r\n\r\n");
-	check_filter("cut", "\r\n", "cut\r\n\r\n");
-	check_filter("X-A: cut\r", "X-A: cut\r\r\n\r\n", "\r\n");
-	check_filter("To: a\r\n\r", "\r\n", "To: a\r\n\r\r\n\r\n");
+	check_filter("Subject: cut", "Subject: cut", "");
+	check_filter("To: a\r\n b", "", "To: a\r\n b");
+	check_filter("cut", "", "cut");
+	check_filter("X-A: cut\r", "X-A: cut\r", "");
+	check_filter("To: a\r\n\r", "", "To: a\r\n\r");
 	check_filter(": x\r\n:\r\n\r\n", "\r\n", ": x\r\n:\r\n\r\n");
 }
 
@@ -160,10 +160,16 @@ T_TEST(long_names_pass_or_do_not)
 
 /* Where we differ on purpose, in HEADER.FIELDS or HEADER.FIELDS.NOT. */
 static const char *const differences[] = {
-	/* A header without a blank line gets one in every case, not only without NOT. */
-	"header-only HEADER.FIELDS.NOT (Subject Received)",
-	"header-only-cut HEADER.FIELDS.NOT (Subject Received)",
-	"only-text HEADER.FIELDS.NOT (Subject Received)",
+	/* A header without a blank line and a body gets none (RFC 3501 section 6.4.5), not only with NOT. */
+	"header-only HEADER.FIELDS (Subject From X-None)",
+	"header-only-cut HEADER.FIELDS (Subject From X-None)",
+	"only-text HEADER.FIELDS (Subject From X-None)",
+	"digest-empty-part 1.HEADER.FIELDS (Subject From X-None)",
+	"digest-empty-part 2.HEADER.FIELDS (Subject From X-None)",
+	"multi-header-runs-into-boundary 2.HEADER.FIELDS (Subject From X-None)",
+	"multi-header-runs-into-boundary 3.HEADER.FIELDS (Subject From X-None)",
+	"rfc822-empty 1.HEADER.FIELDS (Subject From X-None)",
+	"rfc822-header-only 1.HEADER.FIELDS (Subject From X-None)",
 	/* RFC 2045 section 6.4 forbids base64 there: there is no message inside. */
 	"rfc822-base64 1.HEADER.FIELDS (Subject From X-None)",
 };

@@ -319,6 +319,8 @@ T_TEST(sets_are_parsed)
 }
 
 /* UIDs that a set gives, as "1 2 3 "; the last code if it is not the end. */
+static bool gone_too;
+
 static const char *walked(const char *text, bool uids)
 {
 	static char out[1000];
@@ -332,6 +334,7 @@ static const char *walked(const char *text, bool uids)
 	out[0] = 0;
 	T_EQ(view_set_parse(bytes_of(text), uids, &set), OK);
 	view_walk_begin(&w, set);
+	w.gone_too = gone_too;
 	while ((rc = view_walk_next(views, &a, &w, &e, &number)) != E_NOENT) {
 		if (rc == E_RANGE)
 			return "range";
@@ -386,6 +389,12 @@ T_TEST(sets_are_walked)
 	/* A staged copy is not there. */
 	fake_append(1, (struct store_entry){ 0 }, true);
 	T_WALKED("1:*", true, "1 5 6 7 8 9 ");
+	fake_expunge(1, 2, 2); /* UIDs 6, 7, not told */
+	T_WALKED("5:9", true, "5 8 9 ");
+	gone_too = true;
+	T_WALKED("5:9", true, "5 6! 7! 8 9 ");
+	T_WALKED("3,7,1", true, "7! 1 ");
+	gone_too = false;
 }
 
 T_TEST(empty_mailbox)
