@@ -191,7 +191,7 @@ static int apply_message(struct store *st, const struct record *r, const uint8_t
 	if (o.refs == 0)
 		return o.blob ? files_remove(st, true, id, space_of_blob(o.size)) : OK;
 	st->super.objects++;
-	st->super.live += object_record_size(&o) + (o.blob ? frames_size(o.size) : 0);
+	st->super.live += object_live(&o);
 	st->super.life_bytes_in += o.size;
 	err = segment_live(st, segment, (int64_t)object_record_size(&o), r->lsn);
 	return err == OK ? object_save(st, id, &o) : err;
@@ -211,11 +211,11 @@ static int apply_moved(struct store *st, const struct record *r, const uint8_t *
 	err = segment_live(st, o.segment, -(int64_t)object_record_size(&o), r->lsn);
 	if (err != OK)
 		return err;
-	st->super.live -= object_record_size(&o);
+	st->super.live -= object_live(&o);
 	o.segment = segment;
 	o.offset = offset / RECORD_ALIGN;
 	o.body_len = r->body_len;
-	st->super.live += object_record_size(&o);
+	st->super.live += object_live(&o);
 	err = segment_live(st, segment, (int64_t)object_record_size(&o), r->lsn);
 	return err == OK ? object_save(st, id, &o) : err;
 }

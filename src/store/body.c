@@ -31,6 +31,15 @@ uint64_t object_record_size(const struct object *o)
 	return record_align(RECORD_HEADER + o->body_len + (o->blob ? 0 : frames_size(o->size)));
 }
 
+uint64_t object_live(const struct object *o)
+{
+	uint64_t record = object_record_size(o);
+
+	if (o->offset % (RECORD_BLOCK / RECORD_ALIGN) == 0)
+		record = (record + RECORD_BLOCK - 1) & ~(uint64_t)(RECORD_BLOCK - 1);
+	return record + (o->blob ? space_of_blob(o->size) : 0);
+}
+
 static void note_damage(struct store *st, uint64_t id)
 {
 	st->damaged++;
@@ -94,7 +103,7 @@ int object_release(struct store *st, uint64_t id, uint32_t mailbox, uint32_t uid
 		return err;
 	st->garbage_made++;
 	st->super.objects--;
-	st->super.live -= object_record_size(&o) + (o.blob ? frames_size(o.size) : 0);
+	st->super.live -= object_live(&o);
 	pin = find_pin(st, id);
 	if (pin) {
 		pin->dead = true;

@@ -62,6 +62,8 @@ static void put_super(const struct store *st, const struct super *s, uint8_t *p)
 	put_le32(p + 168, st->log.prev_segment);
 	put_le32(p + 172, st->log.prev_valid_end);
 	put_le64(p + 176, slots->numbers);
+	put_le64(p + 216, s->life_syncs);
+	put_le64(p + 224, s->life_cleaned);
 	put_le32(p + 184, s->replay_waste);
 	put_le64(p + 192, s->audits);
 	put_le64(p + 200, s->life_evicted);
@@ -107,6 +109,8 @@ static void get_super(const uint8_t *p, struct super *s)
 		.life_evicted = le64(p + 200),
 		.life_evicted_bytes = le64(p + 208),
 		.clean = le32(p + 152) & 1,
+		.life_syncs = le64(p + 216),
+		.life_cleaned = le64(p + 224),
 	};
 	for (unsigned i = 0; i < AGE_MARKS; i++)
 		s->marks[i] = (struct age_mark){ le64(p + SUPER_MARKS + MARK_BYTES * i),
@@ -176,6 +180,7 @@ static int write_super(struct store *st, const struct super *s)
 	f = port_open(name, PORT_WRITE | PORT_CREATE);
 	if (f < 0)
 		return f;
+	st->log_bytes += SUPER_BYTES;
 	put_super(st, s, st->scratch);
 	err = port_write(f, 0, st->scratch, SUPER_BYTES);
 	if (err == E_NOSPC && st->tree.slots.make_room(st))
@@ -187,7 +192,6 @@ static int write_super(struct store *st, const struct super *s)
 		space_charge(st, SUPER_BYTES);
 	if (err == OK && fresh)
 		err = files_sync_dir(st);
-	st->log_bytes += SUPER_BYTES;
 	return err;
 }
 
@@ -236,7 +240,10 @@ static void describe(struct store *st, struct super *s, bool clean)
 	s->orphan_from = upload_orphans_from(st);
 	s->box_time = store_box_time(st);
 	s->storage = st->config.storage;
-	s->life_bytes_written = st->super.life_bytes_written + st->log_bytes + st->tree.slots.bytes_written;
+	/* This superblock and its sync are counted in it. */
+	s->life_bytes_written = st->super.life_bytes_written + store_bytes_written(st) + SUPER_BYTES;
+	s->life_syncs = st->super.life_syncs + store_syncs(st) + 1;
+	s->life_cleaned = st->super.life_cleaned + st->cleaned;
 	s->clean = clean;
 	mark_age(s);
 }

@@ -116,11 +116,6 @@ static bool above_share(const struct evict_plan *plan, uint32_t owner)
 
 /* ---- places ---- */
 
-static uint64_t object_bytes(const struct object *o)
-{
-	return object_record_size(o) + (o->blob ? frames_size(o->size) : 0);
-}
-
 static enum store_kept judge(struct store *st, const struct evict_plan *plan, const struct evict_kind *kind,
 	const struct store_entry *e, unsigned *rank)
 {
@@ -192,7 +187,7 @@ int evict_place(struct store *st, const struct evict_plan *plan, const struct ev
 	err = object_load(st, e->object, &o);
 	if (err == OK && o.refs > 1)
 		err = place_of_all(st, plan, kind, e, &o, kept, rank, arrival, &last);
-	*room = err == OK && last ? object_bytes(&o) : 0;
+	*room = err == OK && last ? object_live(&o) : 0;
 	return err == E_NOENT ? OK : err;
 }
 

@@ -201,6 +201,7 @@ static int apply_one(struct scan *s, const struct record *r, uint32_t at)
 		s->box_time = r->box_time;
 	err = apply_good(s, r, at);
 	st->applying_segment = 0;
+	st->super.life_bytes_written += record_size(r);
 	st->log.applied = r->lsn;
 	s->applied++;
 	return err;

@@ -151,8 +151,10 @@ static int write_new(struct store *st, uint32_t id, uint64_t first_lsn)
 	build_header(st, id, first_lsn, header);
 	memcpy(header + HEADER_COPY, header, HEADER_BYTES);
 	err = st->extend ? port_resize(log->file, st->super.segment_size) : OK;
-	if (err == OK)
+	if (err == OK) {
+		st->log_bytes += HEADER_COPY + HEADER_BYTES;
 		err = port_write(log->file, 0, header, HEADER_COPY + HEADER_BYTES);
+	}
 	if (err == OK)
 		err = port_sync(log->file);
 	if (err == OK)

@@ -166,6 +166,7 @@ int slots_mount(struct slots *s, uint64_t durable)
 			}
 			memset(s->map, 0, PAGE_SIZE);
 			err = port_write(s->file, map_offset(group, copy), s->map, PAGE_SIZE);
+			s->bytes_written += PAGE_SIZE;
 			if (err != OK)
 				return err;
 			wrote = true;

@@ -149,6 +149,7 @@ int space_make_reserve(struct store *st)
 			x ^= x << 17;
 			memcpy(st->scratch + i, &x, 8);
 		}
+		st->log_bytes += n;
 		err = port_write(f, at, st->scratch, n);
 	}
 	if (err == OK)
@@ -225,7 +226,8 @@ void space_disk_is_full(struct store *st)
 /* act: mail may go for it; else it is only judged. */
 static int room(struct store *st, uint32_t owner, uint64_t size, bool act)
 {
-	uint64_t record = RECORD_HEADER + 512 + frames_size(size), capacity = space_capacity(st), live = st->super.live;
+	uint64_t record = blocks(RECORD_HEADER + 512 + frames_size(size));
+	uint64_t capacity = space_capacity(st), live = st->super.live;
 	uint64_t low = capacity / 100 * st->evict.config.low;
 	int err = OK;
 

@@ -41,6 +41,19 @@ uint64_t store_box_time(const struct store *st)
 	return st->box_base + (port_now_us() - st->mount_us) / 1000000;
 }
 
+uint64_t store_bytes_written(const struct store *st)
+{
+	return st->log_bytes + st->tree.slots.bytes_written;
+}
+
+uint64_t store_syncs(const struct store *st)
+{
+	struct port_sync_stats stats;
+
+	port_sync_stats(&stats);
+	return stats.count - st->syncs_before;
+}
+
 void store_fail(struct store *st, const char *what, int err)
 {
 	if (st->read_only)
@@ -171,6 +184,7 @@ static int open_store(struct store *st, char *reason, size_t cap)
 int store_open(struct store **out, struct arena *arena, const struct store_config *config, char *reason, size_t cap)
 {
 	struct store *st = arena_take(arena, sizeof *st);
+	struct port_sync_stats syncs;
 	char nowhere[1];
 	int err;
 
@@ -190,6 +204,8 @@ int store_open(struct store **out, struct arena *arena, const struct store_confi
 	for (unsigned i = 0; i < HANDLES; i++)
 		st->handles[i].file = -1;
 	st->mount_us = port_now_us();
+	port_sync_stats(&syncs);
+	st->syncs_before = syncs.count;
 	st->garbage_made = 1;
 	if (!take_memory(st, arena))
 		return E_NOMEM;
@@ -254,7 +270,6 @@ void store_status(struct store *st, struct store_status *out)
 	uint32_t segments = 0;
 	struct key k = tree_key(TREE_SEGMENT, 0, 0), found;
 	uint8_t bytes[SEGMENT_BYTES];
-	struct port_sync_stats syncs;
 	int n;
 
 	while ((n = tree_seek(&st->tree, k, &found, bytes, sizeof bytes)) >= 0 && found.hi == k.hi &&
@@ -262,7 +277,6 @@ void store_status(struct store *st, struct store_status *out)
 		segments++;
 		k.lo = found.lo + 1;
 	}
-	port_sync_stats(&syncs);
 	*out = (struct store_status){
 		.storage = st->config.storage,
 		.allocated = st->charged,
@@ -277,10 +291,12 @@ void store_status(struct store *st, struct store_status *out)
 		.lsn = st->log.staged,
 		.checkpoint = st->super.checkpoint,
 		.bytes_in = st->bytes_in,
-		.bytes_written = st->log_bytes + st->tree.slots.bytes_written,
-		.syncs = syncs.count,
+		.bytes_written = store_bytes_written(st),
+		.syncs = store_syncs(st),
 		.life_bytes_in = st->super.life_bytes_in,
-		.life_bytes_written = st->super.life_bytes_written + st->log_bytes + st->tree.slots.bytes_written,
+		.life_bytes_written = st->super.life_bytes_written + store_bytes_written(st),
+		.life_syncs = st->super.life_syncs + store_syncs(st),
+		.life_segments_cleaned = st->super.life_cleaned + st->cleaned,
 		.checkpoints = st->checkpoints,
 		.segments_cleaned = st->cleaned,
 		.damaged = st->damaged,

@@ -319,8 +319,11 @@ struct store_status {
 	uint32_t segments, segment_size;
 	bool read_only;
 	uint64_t durable_lsn, lsn, checkpoint;
+	/* Mail taken in and bytes handed to the file system (log, message files,
+	 * index, superblocks, reserve), syncs of files and directories. */
 	uint64_t bytes_in, bytes_written, syncs;          /* since start */
 	uint64_t life_bytes_in, life_bytes_written;       /* since format */
+	uint64_t life_syncs, life_segments_cleaned;       /* less those between a checkpoint and a cut */
 	uint64_t checkpoints, segments_cleaned, damaged;  /* since start */
 	uint64_t box_time;                                /* seconds of powered-on time over all boots */
 };

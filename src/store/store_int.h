@@ -120,7 +120,7 @@ struct super {
 	uint32_t next_mailbox, next_uidvalidity, next_segment;
 	uint64_t box_time;
 	uint64_t live, objects, messages;
-	uint64_t life_bytes_in, life_bytes_written;
+	uint64_t life_bytes_in, life_bytes_written, life_syncs, life_cleaned;
 	uint64_t audits, life_evicted, life_evicted_bytes;
 	uint64_t storage; /* budget at that time: segment size follows it */
 	uint32_t segment_size;
@@ -256,6 +256,9 @@ bool space_give_reserve_up(struct store *st);
 
 /* ---- store.c ---- */
 uint64_t store_box_time(const struct store *st);
+/* Bytes handed to the file system, and syncs asked of it, since start. */
+uint64_t store_bytes_written(const struct store *st);
+uint64_t store_syncs(const struct store *st);
 void store_fail(struct store *st, const char *what, int err); /* turns read-only, says so once */
 
 /* ---- log.c ---- */
@@ -329,6 +332,11 @@ int entry_load(struct store *st, uint32_t mailbox, uint32_t uid, struct store_en
 int object_load(struct store *st, uint64_t id, struct object *o);
 int object_save(struct store *st, uint64_t id, const struct object *o);
 uint64_t object_record_size(const struct object *o);
+/* What a message takes of the capacity. The first record of a commit counts with
+ * whole blocks, since the next commit begins on one: small mail that comes one by
+ * one would else fill the storage long before the capacity, and have to be copied
+ * together again and again. */
+uint64_t object_live(const struct object *o);
 /* Drops staged entries of a mailbox from uid `down_to` on. */
 int apply_unstage(struct store *st, struct mailbox *m, uint32_t down_to, uint64_t lsn);
 

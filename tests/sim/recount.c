@@ -201,7 +201,7 @@ static void check_objects(struct rig *r)
 		n++;
 		count_object(found.lo, false, &o);
 		add_live(o.segment, object_record_size(&o));
-		count.live += object_record_size(&o) + (o.blob ? frames_size(o.size) : 0);
+		count.live += object_live(&o);
 		files_blob_name(r->st, found.lo, name);
 		if (o.blob && !port_exists(name))
 			rig_fail("%s is not there", name);
