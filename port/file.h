@@ -39,8 +39,11 @@ enum {
 };
 
 /* A handle, or E_NOENT, E_EXIST, E_ACCESS, E_NOSPC, E_NOMEM (too many open),
- * E_READONLY, E_IO. */
+ * E_READONLY, E_IO. The handle is the caller's until port_close; a file that is
+ * removed or renamed stays the same file behind its open handles. */
 port_file port_open(const char *path, unsigned flags);
+/* Syncs nothing: what was not durable before may still be lost. A negative handle
+ * is fine and does nothing. */
 void port_close(port_file f);
 
 /* Reads len bytes at offset. Returns how many; fewer than len only at the end
@@ -57,6 +60,8 @@ struct port_piece {
 	const void *data;
 	size_t len;
 };
+/* Errors and what may be torn are those of port_write: the order of the pieces is
+ * no promise, any part of any of them may be there after a cut. */
 int port_write_pieces(port_file f, uint64_t offset, const struct port_piece *pieces, size_t n);
 
 /* Makes what was written to f so far durable: data and size. A sync has a
@@ -85,11 +90,14 @@ int64_t port_size(port_file f);
 /* Bytes of the medium that the file occupies (its blocks), or an error. */
 int64_t port_allocated(port_file f);
 /* Sets the size: a larger one makes a hole of zeros, a smaller one cuts.
- * Durable with the file's next sync. */
+ * Durable with the file's next sync. OK, or E_NOSPC, E_IO, E_READONLY. */
 int port_resize(port_file f, uint64_t size);
 
-/* Names. Durable only after port_sync_dir of the directory they are in. A
- * rename replaces an existing target in one step. */
+/* Names. Durable only after port_sync_dir of the directory they are in (of both,
+ * if a rename has two). A rename replaces an existing target in one step. OK, or
+ * E_NOENT, E_EXIST, E_ACCESS, E_NOSPC, E_READONLY, E_IO; after an error nothing
+ * has changed, but for a sync, where the names since the last good one may or may
+ * not be durable. port_exists and port_is_dir are false for what can't be seen. */
 int port_remove(const char *path);
 int port_rename(const char *from, const char *to);
 int port_mkdir(const char *path); /* mode 0700; E_EXIST when there */
@@ -100,7 +108,8 @@ bool port_is_dir(const char *path);
 
 /* Calls each(context, name) for every name in the directory but . and .., in
  * no order, until it returns false. The name is valid during the call; the
- * directory may be changed only after the listing ended. */
+ * directory may be changed only after the listing ended. OK (also when each ended
+ * it), or E_NOENT, E_ACCESS, E_NOMEM, E_IO. */
 int port_list(const char *path, bool (*each)(void *context, const char *name), void *context);
 
 /* An exclusive lock on a file that is held until port_close or the end of the

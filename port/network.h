@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A connection or a listener. Its owner is who got it from port_listen,
+ * port_accept or port_connect, until port_shut; the number may be given again
+ * after that. */
 typedef int port_socket;
 
 enum port_family { PORT_UNIX = 1, PORT_IP4 = 4, PORT_IP6 = 6 };
@@ -48,7 +51,9 @@ void port_finish(port_socket s);
 void port_shut(port_socket s);
 
 /* Bytes moved (at least 1), 0 at the peer's end of stream (recv only), E_AGAIN,
- * or E_CLOSED (reset, broken pipe). len must not be 0. */
+ * or E_CLOSED (reset, broken pipe). len must not be 0. Bytes that port_send took
+ * are with the system, not with the peer: nothing tells whether they arrived. The
+ * data is the caller's again at once. */
 int64_t port_recv(port_socket s, void *data, size_t len);
 int64_t port_send(port_socket s, const void *data, size_t len);
 
