@@ -226,7 +226,7 @@ $(T)/obj/tests/%.o $(B)/obj/tests/%.o: standard := -std=gnu11
 
 # No true clock is before the build: a release's date, else the last commit's, else what the file says.
 build_time := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))
-$(B)/obj/src/control/cert.o $(T)/obj/src/control/cert.o: private CFLAGS += $(if $(build_time),-DCUBBY_BUILD_TIME=$(build_time))
+$(B)/obj/src/control/cert.o $(T)/obj/src/control/cert.o: private CFLAGS += $(build_time:%=-DCUBBY_BUILD_TIME=%)
 
 # A board's own files take the place of parts of libc. The compiler must not know them for what they are.
 $(call objects,$(B),$(board_c)): BOARD_CFLAGS += -fno-lto -fno-builtin
