@@ -1,5 +1,6 @@
 /* Reading the catalogue: mailboxes by id and by name, their children,
  * subscriptions and keywords. */
+#include "store/names.h"
 #include "store/store_int.h"
 
 #include <string.h>
@@ -7,10 +8,6 @@
 #include "base/le.h"
 #include "base/siphash.h"
 #include "base/text.h"
-
-/* Names whose hashes are equal take the next places; more of them than this
- * can't be made without the key of the hash. */
-#define PROBES 4
 
 uint64_t names_hash(const struct store *st, struct bytes name)
 {
@@ -29,7 +26,7 @@ int names_child(struct store *st, uint32_t owner, uint32_t parent, struct bytes 
 {
 	uint64_t hash = names_hash(st, level);
 
-	for (unsigned i = 0; i < PROBES; i++) {
+	for (unsigned i = 0; i < NAMES_PROBES; i++) {
 		uint8_t value[4];
 		struct mailbox m;
 		int n = tree_get(&st->tree, tree_key(TREE_CHILD, names_parent_key(owner, parent), hash + i), value,
@@ -168,12 +165,32 @@ int store_mailbox_child(struct store *st, uint32_t owner, uint32_t parent, uint6
 
 /* ---- subscriptions ---- */
 
+int names_subscription(struct store *st, uint32_t owner, struct bytes name, struct key *at, struct key *free_place)
+{
+	uint64_t hash = names_hash(st, name);
+
+	*free_place = (struct key){ 0, 0 };
+	for (unsigned i = 0; i < NAMES_PROBES; i++) {
+		char stored[LIMIT_MAILBOX_NAME];
+		int n;
+
+		*at = tree_key(TREE_SUBSCRIBED, owner, hash + i);
+		n = tree_get(&st->tree, *at, stored, sizeof stored);
+		if (n == E_NOENT && !free_place->hi)
+			*free_place = *at;
+		if (n >= 0 && bytes_equal(bytes_make(stored, (size_t)n), name))
+			return OK;
+		if (n < 0 && n != E_NOENT)
+			return n;
+	}
+	return E_NOENT;
+}
+
 bool store_subscribed(struct store *st, uint32_t owner, struct bytes name)
 {
-	char stored[LIMIT_MAILBOX_NAME];
-	int n = tree_get(&st->tree, tree_key(TREE_SUBSCRIBED, owner, names_hash(st, name)), stored, sizeof stored);
+	struct key at, free_place;
 
-	return n >= 0 && bytes_equal(bytes_make(stored, (size_t)n), name);
+	return names_subscription(st, owner, name, &at, &free_place) == OK;
 }
 
 int store_subscription(struct store *st, uint32_t owner, uint64_t *cursor, char *out)

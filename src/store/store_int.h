@@ -70,14 +70,17 @@ struct log {
 };
 
 struct head {
-	uint32_t mailbox, uidnext;
-	bool staged; /* changes of it are staged and not applied */
+	uint32_t mailbox, owner, uidnext;
+	bool staged;    /* changes of it are staged and not applied */
+	uint64_t bytes; /* of mail that is staged for it and comes on top of its owner's usage */
 };
 
 struct open_copy {
 	uint32_t mailbox; /* 0: free */
 	uint32_t source;  /* where it copies from, 0: not known yet */
 	bool aborting;
+	uint32_t owner;
+	uint64_t bytes; /* staged and not applied, as in struct head */
 };
 
 struct lost {
@@ -162,6 +165,7 @@ struct store {
 	struct log log;
 	struct head heads[HEADS];
 	uint32_t n_heads;
+	uint64_t staged_live; /* live bytes of the messages that are staged */
 	bool names_staged; /* NAMES records are staged: others wait a turn */
 	struct open_copy copies[COPIES];
 	struct lost lost[LOST];
@@ -313,8 +317,12 @@ int segment_live(struct store *st, uint32_t id, int64_t bytes, uint64_t lsn);
 /* E_SYNTAX: the record makes no sense, and nothing was changed by what does not.
  * Any other error is one of the index. */
 int apply_record(struct store *st, const struct record *r, const uint8_t *body, uint32_t segment, uint32_t offset);
-/* ---- names.c ---- */
+/* ---- names_apply.c ---- */
 int apply_names(struct store *st, const struct record *r, const uint8_t *body);
+/* ---- names.c, catalog.c ---- */
+/* Where a subscription is: OK and *at, or E_NOENT and a free place for it (hi 0:
+ * none). */
+int names_subscription(struct store *st, uint32_t owner, struct bytes name, struct key *at, struct key *free_place);
 #define NAMES_RECENT_BYTES 9
 /* Builds the operation "UIDs below uid are recent no more". */
 void names_recent(uint8_t *body, uint32_t mailbox, uint32_t uid);
@@ -347,6 +355,9 @@ int change_begin(struct store *st, uint32_t mailbox, struct mailbox *m, struct h
 /* The same for further mailboxes of one change: the heads got before stay valid. */
 int change_also(struct store *st, uint32_t mailbox, struct mailbox *m, struct head **head);
 struct head *change_head(struct store *st, uint32_t mailbox);
+/* OK when n more UIDs can be given from `uidnext` on, else E_LIMIT: UIDNEXT stays
+ * a number (RFC 3501 section 9), and no UID is ever given again. */
+int change_uids_left(uint32_t uidnext, size_t n);
 size_t ranges_put(uint8_t *p, const uint32_t *uids, size_t n);
 /* One slice of taking an aborted copy back; E_AGAIN when there is more. */
 int change_unstage(struct store *st);

@@ -1,0 +1,22 @@
+/* What staging and applying changes of the catalogue share: the operations of a
+ * NAMES record (FORMAT.md section 3). */
+#ifndef STORE_NAMES_H
+#define STORE_NAMES_H
+
+enum names_op {
+	NAMES_CREATE = 1, /* id, owner, parent, uidvalidity, uses, level */
+	NAMES_DELETE,     /* id */
+	NAMES_RENAME,     /* id, parent, level */
+	NAMES_USES,       /* id, uses */
+	NAMES_SUBSCRIBE,  /* owner, on, name */
+	NAMES_KEYWORD,    /* mailbox, bit, name */
+	NAMES_RECENT,     /* mailbox, uid */
+	NAMES_DROP,       /* id: a doomed mailbox has no messages left */
+	NAMES_FORGET      /* owner: all mailboxes and subscriptions */
+};
+
+/* Names whose hashes are equal take the next places; more of them than this
+ * can't be made without the key of the hash. */
+#define NAMES_PROBES 4
+
+#endif
