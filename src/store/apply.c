@@ -138,7 +138,7 @@ static int add_targets(struct store *st, const struct record *r, const uint8_t *
 		const uint8_t *p = body + 16 + i * 28u;
 		struct store_entry e = target_entry(r, p, id, o->size);
 		struct mailbox m;
-		int err = mailbox_load(st, le32(p), &m);
+		int err = e.uid == 0 || e.uid == UINT32_MAX ? E_NOENT : mailbox_load(st, le32(p), &m);
 
 		if (err == OK && m.doomed)
 			err = E_NOENT;
@@ -417,6 +417,8 @@ static int move_entry(struct each *each, struct store_entry *e)
 	struct object o;
 	int err;
 
+	if (each->count >= UINT32_MAX - move->first)
+		return OK;
 	new.uid = move->first + each->count;
 	new.keywords = map_keywords(move->map, e->keywords);
 	new.modseq = new.arrival = each->r->lsn;
@@ -485,7 +487,7 @@ static int apply_copy(struct store *st, const struct record *r, const uint8_t *b
 
 	if (err != OK)
 		return err == E_NOENT ? OK : err;
-	if (r->body_len < 16 + n * (size_t)ENTRY_BYTES)
+	if (r->body_len < 16 + n * (size_t)ENTRY_BYTES || n > UINT32_MAX - first)
 		return E_SYNTAX;
 	if (first < m.staged_end)
 		err = drop_stale(st, &m, r->lsn);

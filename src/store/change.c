@@ -35,7 +35,9 @@ static int take_head(struct store *st, const struct mailbox *m, struct head **he
 		return E_AGAIN;
 	}
 	*head = &st->heads[st->n_heads++];
-	**head = (struct head){ .mailbox = m->id, .uidnext = m->staged_end ? m->staged_end : m->uidnext };
+	**head = (struct head){ .mailbox = m->id,
+		.owner = m->owner,
+		.uidnext = m->staged_end ? m->staged_end : m->uidnext };
 	return OK;
 }
 
@@ -73,6 +75,11 @@ int change_also(struct store *st, uint32_t mailbox, struct mailbox *m, struct he
 	if (find_copy(st, mailbox))
 		return E_AGAIN;
 	return take_head(st, m, head);
+}
+
+int change_uids_left(uint32_t uidnext, size_t n)
+{
+	return n <= UINT32_MAX - uidnext ? OK : E_LIMIT;
 }
 
 /* Ascending UIDs as ranges (first, last) at p: their number. */
@@ -280,7 +287,8 @@ int store_move(struct store *st, uint32_t mailbox, uint32_t target, const uint32
 	err = keep_present(st, &m, uids, n, present, &count, &keywords, &size);
 	if (err != OK || count == 0)
 		return err;
-	if (m.owner != t.owner)
+	err = change_uids_left(target_head->uidnext, count);
+	if (err == OK && m.owner != t.owner)
 		err = store_room(st, t.owner, size);
 	if (err == OK)
 		err = map_bits(st, mailbox, target, keywords, map);
@@ -302,6 +310,8 @@ int store_move(struct store *st, uint32_t mailbox, uint32_t target, const uint32
 		memcpy(body + 16, map, LIMIT_KEYWORDS);
 	(void)log_add(st, RECORD_MOVE, 16 + mapped + 8 * ranges);
 	target_head->uidnext += (uint32_t)count;
+	if (m.owner != t.owner)
+		target_head->bytes += size;
 	head->staged = target_head->staged = true;
 	*ticket = log_wait(st);
 	return OK;
@@ -322,7 +332,7 @@ int store_copy_begin(struct store *st, uint32_t target, struct store_copy *copy)
 	/* What is staged for the target goes first, so that its UIDs are settled. */
 	if (!open || head->staged || m.staged_end)
 		return (void)log_wait(st), E_AGAIN;
-	*open = (struct open_copy){ .mailbox = target };
+	*open = (struct open_copy){ .mailbox = target, .owner = m.owner };
 	*copy = (struct store_copy){ .target = target, .first = m.uidnext, .open = true };
 	return OK;
 }
@@ -354,6 +364,7 @@ int store_copy_add(struct store *st, struct store_copy *copy, uint32_t mailbox, 
 	struct mailbox m, t;
 	struct head *head;
 	uint64_t keywords, size;
+	struct open_copy *open;
 	uint8_t *body;
 	int err = st->read_only ? E_READONLY : mailbox_load(st, mailbox, &m);
 
@@ -370,6 +381,8 @@ int store_copy_add(struct store *st, struct store_copy *copy, uint32_t mailbox, 
 	if (head && head->staged && mailbox != copy->target)
 		return (void)log_wait(st), E_AGAIN;
 	err = keep_present(st, &m, uids, n, present, added, &keywords, &size);
+	if (err == OK)
+		err = change_uids_left(copy->first + copy->count, *added);
 	if (err == OK && *added)
 		err = space_for_entries(st, t.owner, size, *added);
 	if (err == OK && *added)
@@ -390,6 +403,9 @@ int store_copy_add(struct store *st, struct store_copy *copy, uint32_t mailbox, 
 	(void)log_add(st, RECORD_COPY, 16 + *added * ENTRY_BYTES);
 	find_copy(st, copy->target)->source = mailbox;
 	copy->count += (uint32_t)*added;
+	open = find_copy(st, copy->target);
+	if (open)
+		open->bytes += size;
 	*ticket = st->log.staged;
 	return OK;
 }

@@ -467,6 +467,9 @@ static void tell_done(struct store *st)
 	log->wanted = false;
 	log->lazy_since_us = 0;
 	st->n_heads = 0;
+	st->staged_live = 0;
+	for (unsigned i = 0; i < COPIES; i++)
+		st->copies[i].bytes = 0;
 	st->names_staged = false;
 	if (st->idle_wanted) {
 		st->idle_wanted = false;

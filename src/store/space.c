@@ -183,6 +183,20 @@ bool space_give_reserve_up(struct store *st)
 
 /* ---- may it come in? ---- */
 
+/* What is staged for a user and not counted as his yet. */
+static uint64_t staged_for(const struct store *st, uint32_t owner)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < st->n_heads; i++)
+		if (st->heads[i].owner == owner)
+			sum += st->heads[i].bytes;
+	for (unsigned i = 0; i < COPIES; i++)
+		if (st->copies[i].mailbox && st->copies[i].owner == owner)
+			sum += st->copies[i].bytes;
+	return sum;
+}
+
 static int owner_room(struct store *st, uint32_t owner, uint64_t size, bool act)
 {
 	uint64_t quota = st->config.owner_quota, used, messages, low;
@@ -190,6 +204,7 @@ static int owner_room(struct store *st, uint32_t owner, uint64_t size, bool act)
 	if (quota == 0)
 		return OK;
 	store_owner_usage(st, owner, &used, &messages);
+	used += staged_for(st, owner);
 	if (size > quota)
 		return E_FULL;
 	low = quota / 100 * st->evict.config.low;
@@ -227,7 +242,7 @@ void space_disk_is_full(struct store *st)
 static int room(struct store *st, uint32_t owner, uint64_t size, bool act)
 {
 	uint64_t record = blocks(RECORD_HEADER + 512 + frames_size(size));
-	uint64_t capacity = space_capacity(st), live = st->super.live;
+	uint64_t capacity = space_capacity(st), live = st->super.live + st->staged_live;
 	uint64_t low = capacity / 100 * st->evict.config.low;
 	int err = OK;
 

@@ -12,6 +12,8 @@
 #define STORAGE_LEAST (4u * 1024 * 1024)
 #define CACHE_LEAST 48
 
+_Static_assert(STORE_LOG_LEAST >= 2 * BODY_MAX, "two of the largest records fit the smallest log buffer");
+
 static uint32_t chunk_count(const struct store_config *config)
 {
 	uint32_t n = config->upload_bytes / FRAME;
@@ -193,7 +195,7 @@ int store_open(struct store **out, struct arena *arena, const struct store_confi
 		cap = sizeof nowhere;
 	}
 	reason[0] = 0;
-	if (!st || config->cache_pages < CACHE_LEAST || config->log_buffer < 2 * BODY_MAX ||
+	if (!st || config->cache_pages < CACHE_LEAST || config->log_buffer < STORE_LOG_LEAST ||
 		strlen(config->dir) >= sizeof st->dir)
 		return st ? E_RANGE : E_NOMEM;
 	st->config = *config;
@@ -253,6 +255,9 @@ void store_close(struct store *st)
 	}
 	if (!st->read_only && (st->log.n_items == 0 || commit_all(st) == OK))
 		(void)checkpoint_write(st, true);
+	/* Their files are orphans of the next mount. */
+	while (st->open_uploads)
+		upload_free(st->open_uploads);
 	if (st->log.file >= 0)
 		port_close(st->log.file);
 	for (unsigned i = 0; i < HANDLES; i++)
@@ -273,7 +278,7 @@ void store_status(struct store *st, struct store_status *out)
 	int n;
 
 	while ((n = tree_seek(&st->tree, k, &found, bytes, sizeof bytes)) >= 0 && found.hi == k.hi &&
-		segment_get(bytes_make(bytes, (size_t)n), &row)) {
+		found.lo < UINT32_MAX && segment_get(bytes_make(bytes, (size_t)n), &row)) {
 		segments++;
 		k.lo = found.lo + 1;
 	}

@@ -30,6 +30,9 @@ enum store_growth {
 	STORE_GROW_EXTEND  /* pre-extended by resize, written in place in 4 KiB steps */
 };
 
+/* Two of the largest records: one waits while the other is built. */
+#define STORE_LOG_LEAST (72u * 1024)
+
 struct store_config {
 	const char *dir;           /* made when missing; its parent must exist */
 	uint64_t storage;          /* bytes the directory may take, at least 4 MiB */
@@ -37,7 +40,7 @@ struct store_config {
 	uint64_t owner_quota;      /* live bytes a user may hold; 0: no bound but the store's */
 	uint32_t flag_delay_ms;    /* how long a lazy flag change may wait for its sync */
 	uint32_t cache_pages;      /* 4 KiB pages of the tree's cache, at least 48 */
-	uint32_t log_buffer;       /* bytes staged between two syncs, at least 64 KiB */
+	uint32_t log_buffer;       /* bytes staged between two syncs, at least STORE_LOG_LEAST */
 	uint32_t upload_bytes;     /* memory for arriving mail */
 	uint32_t uploads;          /* how many messages may arrive at once */
 	enum store_growth growth;

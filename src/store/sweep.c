@@ -68,6 +68,12 @@ int sweep_files(struct store *st, bool lost)
 	}
 }
 
+/* Near its end a counter stays there: then nothing is given any more. */
+static void skip(uint32_t *counter, uint32_t n)
+{
+	*counter = n < UINT32_MAX - *counter ? *counter + n : UINT32_MAX;
+}
+
 /* Copies that were not published are as if they had never begun. The log does
  * not say so: a checkpoint must, before anything else gets their UIDs. When
  * records were lost nobody knows which UIDs, mailboxes and messages they had
@@ -79,14 +85,14 @@ int sweep_mailboxes(struct store *st, bool lost, bool *changed)
 	int n;
 
 	if (lost) {
-		st->super.next_mailbox += LOST_NAMES;
-		st->super.next_uidvalidity += LOST_NAMES;
+		skip(&st->super.next_mailbox, LOST_NAMES);
+		skip(&st->super.next_uidvalidity, LOST_NAMES);
 		st->super.next_object += LOST_OBJECTS;
 	}
 	while ((n = tree_seek(&st->tree, k, &found, bytes, sizeof bytes)) >= 0 && found.hi == k.hi) {
 		struct mailbox m;
 
-		if (!mailbox_get(bytes_make(bytes, (size_t)n), (uint32_t)found.lo, &m))
+		if (found.lo >= UINT32_MAX || !mailbox_get(bytes_make(bytes, (size_t)n), (uint32_t)found.lo, &m))
 			return E_DAMAGED;
 		while (m.staged_end) {
 			uint32_t down_to =
@@ -102,7 +108,7 @@ int sweep_mailboxes(struct store *st, bool lost, bool *changed)
 		if (lost) {
 			int err;
 
-			m.uidnext += LOST_UIDS;
+			skip(&m.uidnext, LOST_UIDS);
 			*changed = true;
 			err = mailbox_save(st, &m);
 			if (err == OK)

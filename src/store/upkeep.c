@@ -34,6 +34,8 @@ static int reap_slice(struct store *st)
 	k = tree_key(TREE_ENTRY, id, 0);
 	while (count < STORE_UIDS && (n = tree_seek(&st->tree, k, &k, bytes, sizeof bytes)) >= 0 &&
 		k.hi == tree_key(TREE_ENTRY, id, 0).hi) {
+		if (k.lo > UINT32_MAX)
+			return E_DAMAGED;
 		uids[count++] = (uint32_t)k.lo;
 		k.lo++;
 	}

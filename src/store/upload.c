@@ -306,6 +306,8 @@ static int check_targets(struct store_upload *up, struct store_target *targets, 
 				 : change_also(up->st, targets[i].mailbox, &m, &heads[i]);
 
 		if (err == OK)
+			err = change_uids_left(heads[i]->uidnext, n);
+		if (err == OK)
 			err = space_make_room(up->st, m.owner, up->size);
 		if (err != OK)
 			return err;
@@ -324,6 +326,7 @@ static size_t build(struct store_upload *up, uint8_t *body, struct bytes summary
 	put_le16(body + 14, 0);
 	for (size_t i = 0; i < n; i++, p += 28) {
 		targets[i].uid = heads[i]->uidnext++;
+		heads[i]->bytes += up->size;
 		heads[i]->staged = true;
 		put_le32(p, targets[i].mailbox);
 		put_le32(p + 4, targets[i].uid);
@@ -367,6 +370,7 @@ int store_upload_commit(struct store_upload *up, struct bytes summary, struct st
 	item = log_last(st);
 	item->record.summary_len = (uint32_t)summary.len;
 	st->bytes_in += up->size;
+	st->staged_live += record_align(RECORD_HEADER + len) + frames_size(up->size);
 	if (in_memory(up)) {
 		item->record.tail_len = (uint32_t)frames_size(up->size);
 		item->upload = up;
