@@ -370,7 +370,8 @@ int store_upload_commit(struct store_upload *up, struct bytes summary, struct st
 	item = log_last(st);
 	item->record.summary_len = (uint32_t)summary.len;
 	st->bytes_in += up->size;
-	st->staged_live += record_align(RECORD_HEADER + len) + frames_size(up->size);
+	st->staged_live += in_memory(up) ? record_align(RECORD_HEADER + len + frames_size(up->size))
+					 : record_align(RECORD_HEADER + len) + space_of_blob(up->size);
 	if (in_memory(up)) {
 		item->record.tail_len = (uint32_t)frames_size(up->size);
 		item->upload = up;
