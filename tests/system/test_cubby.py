@@ -3,6 +3,7 @@
 import mailbox
 import os
 import pty
+import re
 import stat
 import time
 import unittest
@@ -96,6 +97,15 @@ class Online(unittest.TestCase):
         with open(path) as f:
             self.assertNotIn(PASSWORD, f.read())
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode) & 0o077, 0)
+
+    def test_what_a_login_costs_is_said(self):
+        """scram-iterations and their measured time, when a user is added and when a password changes."""
+        for command in ["add", "carla"], ["passwd", "carla"]:
+            out = self.box.cubby("user", *command, input="good password\n", check=True).out
+            found = re.search(r"a login takes (\d+\.\d) ms of this box \(4096 iterations\)", out)
+            self.assertTrue(found, out)
+            self.assertGreater(float(found.group(1)), 0)
+        self.box.cubby("user", "remove", "carla", check=True)
 
     def test_bad_user_names_and_passwords(self):
         for name in "", " a", "a\nb", "x" * 100, "a/b", "a@b":
