@@ -57,20 +57,47 @@ class FullDisk(unittest.TestCase):
             found = c.fetch("1:*", "(BODY.PEEK[])")
             self.assertEqual([found[n][b"BODY[]"] for n in sorted(found)], self.kept)
 
-    def test_full_disk(self):
+    def on_a_disk(self, name, run_through):
         with own_mounts():
-            self.box = box = Box("full-disk", storage="64M")
+            self.box = box = Box(name, storage="64M")
             box.settings["store"] = box.path("disk/store")
             box.write_config()
             disk(box.path("image"), box.path("disk"), 96)
             try:
                 with box:
-                    self.run_through(box)
+                    run_through(box)
                     box.stop()
                     run("umount", box.path("disk"))
             finally:
                 if box.alive():
                     box.kill()
+
+    def test_full_disk(self):
+        self.on_a_disk("full-disk", self.run_through)
+
+    def test_in_the_middle_of_a_large_message(self):
+        self.on_a_disk("full-disk-large", self.large)
+
+    def large(self, box):
+        """There is room when it begins. What came of it is given back."""
+        large, small = message(1, size=12 << 20), message(2, size=SIZE)
+        with Imap(box, login="anna") as c, Imap(box, login="bert") as b:
+            self.assertTrue(b.append("INBOX", small).startswith(b"OK"))
+            self.fill()
+            with open(box.path("disk/filler"), "ab") as f:
+                f.truncate(os.path.getsize(f.name) - (6 << 20))
+            for _ in range(4):  # each time there is as much room as before
+                answer = c.append("INBOX", large)
+                self.assertTrue(answer.startswith(b"NO [OVERQUOTA]"), answer)
+                self.assertEqual(c.count("INBOX"), 0)
+                self.assertGreater(os.statvfs(box.path("disk")).f_bavail, (5 << 20) // 4096)
+            for _ in range(20):
+                self.assertTrue(b.append("INBOX", small).startswith(b"OK"))
+            os.unlink(box.path("disk/filler"))
+            answer = c.append("INBOX", large)
+            self.assertTrue(answer.startswith(b"OK [APPENDUID "), answer)
+            c.ok("SELECT INBOX")
+            self.assertTrue(c.body("1") == large)
 
     def run_through(self, box):
         self.serial, self.kept, self.refusals = 0, [], 0
