@@ -9,7 +9,8 @@
 #   make long                100,000 connects, and the simulations with more fates of each cut
 #   make lint                layers, format, function length and so on
 #   make format, make tidy   clang-format over our files; clang-tidy
-#   make bench, make sizes   speed; bytes of code by layer
+#   make bench, make sizes   speed and wear; bytes of code by layer
+#   make board-wear          flash programmed on an emulated router, by message
 #   make install             to $(DESTDIR)$(PREFIX)
 #   make clean
 #
@@ -42,14 +43,15 @@ tool = $(shell $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error $(1) failed))
 
 # These goals only call scripts or make again: nothing may be fetched or asked
 # of a compiler before their set-up has run.
-early := check run clean help lint format
+early := check run clean help lint format board-wear
 late := $(filter-out $(early),$(or $(MAKECMDGOALS),all))
 
-.PHONY: all check run test sim long lint format tidy bench sizes install clean help test-programs
+.PHONY: all check run test sim long lint format tidy bench sizes install clean help test-programs \
+	bench-programs board-wear
 all:
 
 help:
-	@sed -n '3,25s/^# \{0,1\}//p' Makefile
+	@sed -n '3,26s/^# \{0,1\}//p' Makefile
 
 # ---------------------------------------------------------------- set-up first
 
@@ -63,6 +65,11 @@ run:
 	$(Q)tools/deps run
 	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)tools/demo
+
+board-wear:
+	$(Q)tools/deps lab
+	$(Q)$(MAKE) --no-print-directory -j2 BOARD=mipsel bench-programs
+	$(Q)tests/run-board-wear
 
 lint:
 	$(Q)tools/lint
@@ -135,6 +142,7 @@ unit_help_c := $(filter-out $(unit_c),$(wildcard tests/unit/*.c))
 simtest_c := $(wildcard tests/sim/sim_*.c)
 simtest_help_c := $(filter-out $(simtest_c),$(wildcard tests/sim/*.c))
 systest_c := $(filter-out tests/system/trap_malloc.c,$(wildcard tests/system/*.c))
+bench_c := $(wildcard tests/bench/*.c)
 
 objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
 
@@ -144,9 +152,11 @@ programs := $(if $(wildcard src/cubbyd.c),$(B)/cubbyd) $(if $(cubby_c),$(B)/cubb
 trap := $(if $(wildcard src/cubbyd.c),build/test/cubbyd)
 units := $(patsubst tests/unit/%.c,build/unit/%,$(unit_c))
 simtests := $(patsubst tests/sim/%.c,build/sim/%,$(simtest_c))
+benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(bench_c))
 systests := $(patsubst tests/system/%.c,build/test/%,$(systest_c))
 
 all: $(or $(strip $(programs)),$(B)/libcubby.a $(filter %.a,$(mbedtls_lib)))
+bench-programs: $(benches)
 test-programs: $(trap) $(units) $(simtests) $(systests)
 
 # A group, because the libraries need each other: mbedTLS asks us for time and entropy.
@@ -168,6 +178,13 @@ build/test/cubbyd $(systests): $(B)/libcubby.a $(filter %.a,$(mbedtls_lib)) $(B)
 	@mkdir -p $(@D)
 	$(call link,$(BOARD_CFLAGS) $(BOARD_LDFLAGS) -rdynamic)
 $(systests): build/test/%: $(B)/obj/tests/system/%.o
+
+# What the benchmarks run: for this machine, and for the emulated router.
+$(benches): $(B)/bench/%: $(B)/obj/tests/bench/%.o $(call objects,$(B),$(board_c)) \
+		$(B)/libcubby.a $(filter %.a,$(mbedtls_lib)) $(B)/flags
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(link_board)
 
 # Unit tests run on the simulated port; those of the real one are test_posix_*.
 posix_units := $(filter build/unit/test_posix_%,$(units))
@@ -246,7 +263,7 @@ build/include/uthash.h:
 	$(Q)cp $(UTHASH)/uthash.h $@ || { echo "run tools/deps build, or set UTHASH=DIR" >&2; exit 1; }
 
 -include $(patsubst %.o,%.d,$(call objects,$(B),$(layers_c) $(port_c) $(posix_c) $(cubbyd_c) $(cubby_c) \
-	$(board_c) tests/system/trap_malloc.c $(systest_c)))
+	$(board_c) tests/system/trap_malloc.c $(systest_c) $(bench_c)))
 -include $(patsubst %.o,%.d,$(call objects,$(T),$(layers_c) $(port_c) $(posix_c) $(sim_c) $(cubbyd_c) \
 	$(unit_c) $(unit_help_c) $(simtest_c) $(simtest_help_c)))
 
@@ -267,8 +284,8 @@ tidy: build/include/uthash.h
 	$(Q)clang-tidy --quiet $(layers_c) $(port_c) $(posix_c) $(sim_c) $(cubbyd_c) $(cubby_c) -- \
 		$(includes) $(mbedtls_includes) -std=c11
 
-bench: all
-	$(Q)tests/run-bench
+bench: all $(benches)
+	$(Q)tests/run-bench $(SIZES)
 
 sizes: all
 	$(Q)tools/sizes $(B) $(STRIP)
