@@ -6,6 +6,7 @@
 #include "account/account.h"
 #include "base/err.h"
 #include "control/control.h"
+#include "control/eviction.h"
 #include "control/notice.h"
 #include "mta/smtp.h"
 #include "net/tls.h"

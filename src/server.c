@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "control/control.h"
+#include "control/eviction.h"
 #include "control/notice.h"
 #include "control/report.h"
 #include "imap/imap.h"
@@ -41,6 +42,7 @@ static struct server {
 	struct smtp *smtp;
 	struct control *control;
 	struct notices *notices;
+	struct eviction *eviction;
 	struct report_source report;
 	struct reload_parts reload;
 } server;
@@ -52,6 +54,7 @@ static bool work(void *context)
 	bool more = store_maintain(server.store) == E_AGAIN;
 
 	(void)context;
+	more |= eviction_work(server.eviction) == E_AGAIN;
 	return notices_work(server.notices) == E_AGAIN || more;
 }
 
@@ -77,7 +80,11 @@ static uint64_t deadline(void *context)
 {
 	uint64_t at = store_deadline_us(server.store), notices = notices_deadline_us(server.notices);
 
+	uint64_t warnings = eviction_deadline_us(server.eviction);
+
 	(void)context;
+	if (warnings && warnings < at)
+		at = warnings;
 	return notices && notices < at ? notices : at;
 }
 
@@ -118,8 +125,8 @@ static int start_services(void)
 		server.accounts };
 	const struct smtp_config smtp = { server.store, server.accounts, server.arrivals, domain, config->message_size,
 		budget->deliveries, port_wall_time, port_zone_minutes };
-	const struct control_config control = { { server.store, server.accounts, server.arrivals }, config->quota,
-		&server.report, budget->control_sessions, &server.reload };
+	struct control_config control = { { server.store, server.accounts, server.arrivals }, &server.report,
+		budget->control_sessions, &server.reload, NULL };
 	const struct notices_config notices = { server.store, server.accounts, server.arrivals,
 		domain[0] ? domain : "localhost", (enum notice_language)config->language };
 	int err;
@@ -130,9 +137,15 @@ static int start_services(void)
 	if (err == OK)
 		err = smtp_init(&server.smtp, &arena, &smtp);
 	if (err == OK)
-		err = control_init(&server.control, &arena, &control);
-	if (err == OK)
 		err = notices_init(&server.notices, &arena, &notices);
+	if (err == OK) {
+		const struct eviction_config eviction = { server.store, server.accounts, server.notices, config };
+
+		err = eviction_init(&server.eviction, &arena, &eviction);
+	}
+	control.eviction = server.eviction;
+	if (err == OK)
+		err = control_init(&server.control, &arena, &control);
 	if (err != OK)
 		return err;
 	views_on_change(server.views, imap_wake);

@@ -29,6 +29,8 @@ static const struct tool_command {
 	{ "deliver", "USER [--mailbox NAME]", "puts the message on standard input into a mailbox", tool_deliver },
 	{ "import", "USER PATH [--mailbox NAME] [--partial]", "takes in a Maildir or an mbox, flags and dates kept",
 		tool_import },
+	{ "evict", "[--dry-run [--all] [--user NAME] | --plan ID | --log] [--json]",
+		"lets old mail go down to the low mark; shows what would go, carries that out, tells what went", tool_evict },
 	{ "check", "", "verifies the whole store", tool_check },
 	{ "config check", "", "reads the configuration and says what is wrong with it", tool_config_check },
 	{ "config get", "KEY", "the value that is in force", tool_config_get },

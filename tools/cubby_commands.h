@@ -12,6 +12,9 @@ int tool_check(struct tool_args *args);
 /* cubby_reload.c */
 int tool_reload(struct tool_args *args);
 
+/* cubby_evict.c */
+int tool_evict(struct tool_args *args);
+
 /* cubby_user.c */
 int tool_user_add(struct tool_args *args);
 int tool_user_list(struct tool_args *args);

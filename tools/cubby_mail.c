@@ -93,21 +93,23 @@ static struct {
 } outcomes[MAIL_PENDING];
 static unsigned outcome_first, outcome_n;
 
-static int store_room_left(struct bytes user, uint64_t *bytes)
+static int box_room_left(struct bytes user, uint64_t *bytes)
 {
 	struct account_user found;
 	int err = account_find(place->accounts, user, &found);
 
 	if (err == OK)
-		*bytes = intake_room(place->store, found.id, box_config.quota);
+		*bytes = store_room_left(place->store, found.id);
 	return err;
 }
 
 static int store_begin(bool import, const struct intake_request *request)
 {
-	(void)import;
+	struct intake_request how = *request;
+
+	how.spare = import;
 	intake_init(&intake, place);
-	while ((failure = intake_begin(&intake, request)) == E_AGAIN)
+	while ((failure = intake_begin(&intake, &how)) == E_AGAIN)
 		(void)box_commit(place->store);
 	return OK;
 }
@@ -149,7 +151,7 @@ static int store_outcome(struct bytes *sentence, uint64_t *keywords_lost)
 	return err;
 }
 
-static const struct way by_store = { store_room_left, store_begin, store_bytes, store_end, store_outcome };
+static const struct way by_store = { box_room_left, store_begin, store_bytes, store_end, store_outcome };
 
 static const struct way *way;
 

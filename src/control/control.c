@@ -90,7 +90,7 @@ static int request_room(struct control_session *s, const struct bytes *words, in
 	(void)n;
 	if (err == OK)
 		buf_printf(conn_output(s->conn), "OK %llu\n",
-			(unsigned long long)intake_room(config->place.store, user.id, config->owner_quota));
+			(unsigned long long)store_room_left(config->place.store, user.id));
 	else
 		control_reply_err(s, err, NULL);
 	return OK;
@@ -185,6 +185,9 @@ static const struct request {
 	{ "IMPORT", 8, 8, control_import },
 	{ "REMOVE-USER", 2, 2, request_remove_user },
 	{ "CHECK", 1, 1, request_check },
+	{ "EVICT-PREVIEW", 1, 4, control_evict_preview },
+	{ "EVICT", 1, 2, control_evict_run },
+	{ "EVICTED", 1, 2, control_evicted },
 };
 
 /* ---- phases ---- */
@@ -358,6 +361,9 @@ static enum step control_step(void *session, struct conn *c)
 		[CONTROL_STATUS] = phase_status,
 		[CONTROL_REMOVE] = phase_remove,
 		[CONTROL_CHECK] = phase_check,
+		[CONTROL_EVICT_LIST] = control_phase_evict_list,
+		[CONTROL_EVICT_RUN] = control_phase_evict_run,
+		[CONTROL_EVICTED] = control_phase_evicted,
 	};
 	struct control_session *s = session;
 

@@ -26,6 +26,7 @@
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
 
+#include "control/eviction.h"
 #include "control/intake.h"
 #include "control/reload.h"
 #include "control/report.h"
@@ -35,10 +36,10 @@
 
 struct control_config {
 	struct intake_place place;
-	uint64_t owner_quota; /* bytes, 0: none */
 	const struct report_source *report;
 	uint32_t sessions;    /* at once */
 	const struct reload_parts *reload; /* NULL: RELOAD is refused */
+	struct eviction *eviction; /* for senders and subjects; may be NULL */
 };
 
 struct control;

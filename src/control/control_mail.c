@@ -88,7 +88,11 @@ int control_import(struct control_session *s, const struct bytes *words, int n)
 {
 	/* The last second of the year 9999, the last that IMAP can write. */
 	const uint64_t latest = 253402300799u;
-	struct intake_request request = { .user = words[1], .mailbox = words[2], .create = true, .keywords = words[4] };
+	struct intake_request request = { .user = words[1],
+		.mailbox = words[2],
+		.create = true,
+		.keywords = words[4],
+		.spare = true };
 	int64_t zone;
 
 	(void)n;

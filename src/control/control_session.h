@@ -21,7 +21,10 @@ enum control_phase {
 	CONTROL_END,     /* it has ended and goes into its mailbox */
 	CONTROL_STATUS,
 	CONTROL_REMOVE,  /* waits until the removal is durable */
-	CONTROL_CHECK
+	CONTROL_CHECK,
+	CONTROL_EVICT_LIST,
+	CONTROL_EVICT_RUN, /* waits until it is over */
+	CONTROL_EVICTED
 };
 
 /* A message that was answered or is about to be. */
@@ -30,6 +33,15 @@ struct control_message {
 	int err;
 	uint32_t uid;
 	unsigned keywords_lost;
+};
+
+/* A list of messages that go, or went, under way. */
+struct evict_listing {
+	bool json, all, opened, totals;
+	uint64_t begun;           /* which preview it is */
+	uint64_t after;           /* the audit's number it has come to */
+	uint64_t messages, bytes; /* evicted before the run began */
+	uint32_t items, passed;
 };
 
 struct control_session {
@@ -51,6 +63,7 @@ struct control_session {
 	uint64_t check_cursor;
 	uint32_t findings, findings_unsaid;
 	struct report report;
+	struct evict_listing evict;
 };
 
 struct control {
@@ -73,5 +86,15 @@ bool control_phase_end(struct control_session *s);
 /* Answers the messages whose outcome is known, oldest first. False when the
  * output is full. */
 bool control_answer_messages(struct control_session *s);
+
+/* ---- control_evict.c ---- */
+
+/* EVICT-PREVIEW [@USER] [all] [json]; EVICT [ID]; EVICTED [json] */
+int control_evict_preview(struct control_session *s, const struct bytes *words, int n);
+int control_evict_run(struct control_session *s, const struct bytes *words, int n);
+int control_evicted(struct control_session *s, const struct bytes *words, int n);
+bool control_phase_evict_list(struct control_session *s);
+bool control_phase_evict_run(struct control_session *s);
+bool control_phase_evicted(struct control_session *s);
 
 #endif

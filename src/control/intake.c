@@ -66,6 +66,13 @@ static int find_keywords(struct intake *k, struct bytes names)
 	return OK;
 }
 
+static int has_room(struct intake *k, uint64_t size)
+{
+	struct store *st = k->place->store;
+
+	return k->spare ? store_room_spare(st, k->owner, size) : store_room(st, k->owner, size);
+}
+
 int intake_begin(struct intake *k, const struct intake_request *request)
 {
 	struct account_user user;
@@ -76,7 +83,8 @@ int intake_begin(struct intake *k, const struct intake_request *request)
 	if (err != OK)
 		return err;
 	k->owner = user.id;
-	err = store_room(k->place->store, k->owner, request->size);
+	k->spare = request->spare;
+	err = has_room(k, request->size);
 	if (err == OK)
 		err = find_mailbox(k, request);
 	if (err == OK)
@@ -87,6 +95,8 @@ int intake_begin(struct intake *k, const struct intake_request *request)
 	err = arrival_begin(k->place->arrivals, 0, true, &k->arrival);
 	if (err != OK)
 		return err;
+	if (k->spare)
+		arrival_spare(k->arrival);
 	k->target.flags = request->flags;
 	k->target.received = request->received.seconds;
 	k->target.zone = (int16_t)request->received.zone;
@@ -100,7 +110,7 @@ int intake_write(struct intake *k, const void *data, size_t len)
 
 int intake_end(struct intake *k)
 {
-	int err = store_room(k->place->store, k->owner, arrival_size(k->arrival));
+	int err = has_room(k, arrival_size(k->arrival));
 
 	if (err == OK)
 		err = arrival_commit(k->arrival, &k->target, 1, &k->ticket);
@@ -146,16 +156,4 @@ size_t intake_flag_letters(uint8_t flags, char out[8])
 		if (flags & flag_letters[i].flag)
 			out[n++] = flag_letters[i].letter;
 	return n;
-}
-
-uint64_t intake_room(struct store *st, uint32_t owner, uint64_t owner_quota)
-{
-	struct store_status status;
-	uint64_t used, messages, room, of_quota;
-
-	store_status(st, &status);
-	store_owner_usage(st, owner, &used, &messages);
-	room = status.capacity > status.live ? status.capacity - status.live : 0;
-	of_quota = owner_quota > used ? owner_quota - used : 0;
-	return owner_quota && of_quota < room ? of_quota : room;
 }

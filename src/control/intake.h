@@ -24,6 +24,7 @@ struct intake_request {
 	struct bytes keywords; /* names with ',' between them */
 	struct date received;
 	uint64_t size;         /* bytes as far as known, for the room; 0: not known */
+	bool spare;            /* takes only what is free: no mail goes for it */
 };
 
 struct intake {
@@ -32,6 +33,7 @@ struct intake {
 	struct store_target target; /* uid is set by intake_end */
 	store_ticket ticket;
 	uint32_t owner;
+	bool spare;
 	unsigned keywords_lost;     /* names that did not fit into the mailbox's table */
 };
 
@@ -53,9 +55,5 @@ void intake_abort(struct intake *k);
 uint8_t intake_flag(char letter);
 /* The letters of some flags, in that order; how many. */
 size_t intake_flag_letters(uint8_t flags, char out[8]);
-
-/* Bytes of mail that still go in for that user, by his quota and by the store;
- * nothing is evicted for it. */
-uint64_t intake_room(struct store *st, uint32_t owner, uint64_t owner_quota);
 
 #endif

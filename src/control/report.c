@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "control/json.h"
 #include "port/system.h"
 
 enum unit { COUNT, BYTES, MICROSECONDS, SECONDS, RATIO, YES_NO };
@@ -185,22 +186,6 @@ static void put_label(struct buf *out, const char *section, struct bytes name)
 
 /* ---- JSON (RFC 8259) ---- */
 
-static void put_json_string(struct buf *out, struct bytes s)
-{
-	buf_putc(out, '"');
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t c = s.data[i];
-
-		if (c == '"' || c == '\\')
-			buf_putc(out, '\\');
-		if (c < ' ')
-			buf_printf(out, "\\u%04x", (unsigned)c);
-		else
-			buf_putc(out, c);
-	}
-	buf_putc(out, '"');
-}
-
 static void json_next(struct report *r, struct buf *out)
 {
 	if (!r->first)
@@ -242,7 +227,7 @@ static void longest_line(struct report *r, struct buf *out)
 
 	if (r->json) {
 		buf_puts(out, "\"longest-turn\": ");
-		put_json_string(out, bytes_of(what));
+		json_string(out, bytes_of(what));
 		buf_puts(out, ", \"protocols\": [");
 	} else {
 		put_label(out, "loop", bytes_of("longest-turn-was"));
@@ -256,7 +241,7 @@ static void protocol_line(struct report *r, struct buf *out, const struct loop_p
 	if (r->json) {
 		json_next(r, out);
 		buf_puts(out, "{ \"name\": ");
-		put_json_string(out, bytes_of(p->name));
+		json_string(out, bytes_of(p->name));
 		buf_printf(out, ", \"connections\": %u, \"tls\": %u, \"logged-in\": %u, \"idle\": %u }",
 			(unsigned)p->connections, (unsigned)p->tls, (unsigned)p->logged_in, (unsigned)p->idle);
 	} else {
@@ -273,7 +258,7 @@ static void pool_line(struct report *r, struct buf *out)
 	if (r->json) {
 		json_next(r, out);
 		buf_puts(out, "{ \"name\": ");
-		put_json_string(out, bytes_of(p->name));
+		json_string(out, bytes_of(p->name));
 		buf_printf(out, ", \"unit\": %zu, \"count\": %u, \"used\": %u, \"peak\": %u, \"denied\": %u }", p->unit,
 			(unsigned)p->count, (unsigned)p->used, (unsigned)p->peak, (unsigned)p->denied);
 	} else {
@@ -292,7 +277,7 @@ static void user_line(struct report *r, struct buf *out, const struct account_us
 	if (r->json) {
 		json_next(r, out);
 		buf_puts(out, "{ \"name\": ");
-		put_json_string(out, name);
+		json_string(out, name);
 		buf_printf(out, ", \"admin\": %s, \"messages\": %llu, \"mail\": %llu }", user->admin ? "true" : "false",
 			(unsigned long long)messages, (unsigned long long)used);
 	} else {
@@ -329,7 +314,7 @@ bool report_line(struct report *r, struct buf *out)
 	case STAGE_OPEN:
 		if (r->json) {
 			buf_puts(out, "{ \"version\": ");
-			put_json_string(out, bytes_of(r->source->version));
+			json_string(out, bytes_of(r->source->version));
 			buf_putc(out, ',');
 		} else {
 			put_label(out, "server", bytes_of("version"));

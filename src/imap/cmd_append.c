@@ -94,23 +94,22 @@ static bool read_append(struct session *s, struct parse *p, struct parse_flags *
 	return true;
 }
 
-/* Whether a message of that size may come: OK, or an answer is set. */
-static bool has_room(struct session *s, const struct literal_mark *mark)
+/* Whether a message of that size may come: OK; RUN_DONE: an answer is set; a step:
+ * the store looks whether old mail may go for it. */
+static int has_room(struct session *s, const struct literal_mark *mark)
 {
 	int err;
 
 	if (mark->binary) {
-		session_bad(s, "BINARY is not offered");
-		return false;
+		return session_bad(s, "BINARY is not offered");
 	}
 	if (mark->len == 0) {
-		session_no(s, "[CANNOT] A message has at least one byte");
-		return false;
+		return session_no(s, "[CANNOT] A message has at least one byte");
 	}
 	err = mark->len > LIMIT_MESSAGE ? E_TOOBIG : store_room(s->server->parts.store, s->user, mark->len);
-	if (err != OK)
-		session_error(s, err);
-	return err == OK;
+	if (err == E_AGAIN)
+		return STEP_AGAIN;
+	return err == OK ? OK : session_error(s, err);
 }
 
 /* RUN_DONE: an answer is set; OK: the literal may come; else a step. */
@@ -126,8 +125,11 @@ static int judge(struct session *s, struct conn *c, struct literal_mark *mark)
 		return session_bad(s, "APPEND needs a literal");
 	}
 	p.text.len = mark->at;
-	if (!read_append(s, &p, &flags) || !has_room(s, mark))
+	if (!read_append(s, &p, &flags))
 		return RUN_DONE;
+	err = has_room(s, mark);
+	if (err != OK)
+		return err;
 	err = flags_keywords(s, a->target.mailbox, &flags, true, &a->target.keywords);
 	if (err == E_AGAIN)
 		return STEP_COMMIT;
@@ -170,7 +172,12 @@ static int take_data(struct session *s, struct conn *c)
 {
 	struct append_state *a = &s->u.append;
 	struct bytes text = bytes_part(conn_input(c), 0, a->left < CONN_INPUT_LONG ? (size_t)a->left : CONN_INPUT_LONG);
-	int err = text.len ? arrival_write(a->arrival, text.data, text.len) : OK;
+	int err = text.len ? arrival_ready(a->arrival, s->user, text.len) : OK;
+
+	if (err == E_AGAIN)
+		return STEP_AGAIN;
+	if (err == OK && text.len)
+		err = arrival_write(a->arrival, text.data, text.len);
 
 	conn_consume(c, text.len);
 	a->left -= text.len;

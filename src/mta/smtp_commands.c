@@ -129,6 +129,8 @@ static int take_recipient(struct smtp_session *s, const struct path *path)
 	if (err != OK)
 		return err;
 	err = store_room(s->service->config.store, user.id, s->declared);
+	if (err == E_AGAIN)
+		s->wait = STEP_AGAIN;
 	if (err != OK)
 		return err;
 	err = recipient_mailbox(s->service->config.store, user.id, detail, &r->mailbox);

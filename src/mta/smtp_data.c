@@ -105,6 +105,20 @@ int smtp_data(struct smtp_session *s, struct bytes args)
 	return OK;
 }
 
+/* While room is made for what comes, it waits in the connection. */
+static bool may_come(struct smtp_session *s, size_t len)
+{
+	int err = s->arrival && len ? arrival_ready(s->arrival, s->n_recipients == 1 ? s->recipients[0].owner : 0, len)
+				    : OK;
+
+	if (err == E_AGAIN) {
+		s->wait = STEP_AGAIN;
+		return false;
+	}
+	(void)loses_message(s, err);
+	return true;
+}
+
 bool smtp_phase_data(struct smtp_session *s)
 {
 	struct bytes in = conn_input(s->conn), text;
@@ -117,6 +131,8 @@ bool smtp_phase_data(struct smtp_session *s)
 		s->closing = true;
 		return true;
 	}
+	if (!may_come(s, in.len))
+		return false;
 	while (taken < in.len && !end) {
 		taken += dots_take(&s->dots, bytes_part(in, taken, in.len), &text, &end);
 		if (text.len && s->arrival)
@@ -161,6 +177,15 @@ static void add_target(struct smtp_session *s, struct smtp_recipient *r, struct 
 	};
 }
 
+/* True: the store looks whether old mail may go for the message. */
+static bool is_undecided(const struct smtp_session *s)
+{
+	for (unsigned i = 0; i < s->n_recipients; i++)
+		if (s->recipients[i].err == E_AGAIN)
+			return true;
+	return false;
+}
+
 static void fail_all(struct smtp_session *s, int err)
 {
 	for (unsigned i = 0; i < s->n_recipients; i++)
@@ -182,6 +207,11 @@ bool smtp_phase_finish(struct smtp_session *s)
 	}
 	for (unsigned i = 0; i < s->n_recipients; i++)
 		add_target(s, &s->recipients[i], targets, &n);
+	if (is_undecided(s)) {
+		s->phase = SMTP_FINISH;
+		s->wait = STEP_AGAIN;
+		return false;
+	}
 	if (n == 0) {
 		loses_message(s, E_FULL);
 		return true;

@@ -81,7 +81,8 @@ int evict_request(struct store *st, uint32_t owner, uint32_t requester, uint64_t
 
 static bool mark_is_passed(const struct store *st)
 {
-	return st->super.live > space_capacity(st) / 100 * st->evict.config.high;
+	return st->super.live > space_capacity(st) / 100 * st->evict.config.high ||
+		space_index_excess(st, st->evict.config.high) > 0;
 }
 
 /* What the high mark asks for: down to the low one; at least below itself. */
@@ -91,6 +92,8 @@ static void mark_goal(const struct store *st, uint64_t *goal, uint64_t *least)
 
 	*goal = live > part * st->evict.config.low ? live - part * st->evict.config.low : 0;
 	*least = live > part * st->evict.config.high ? live - part * st->evict.config.high : 1;
+	if (space_index_excess(st, st->evict.config.low) > *goal)
+		*goal = space_index_excess(st, st->evict.config.low);
 }
 
 static bool waits(const struct evict_want *w)
@@ -237,6 +240,7 @@ void store_evict_preview_begin(struct store *st, uint32_t owner)
 	if (owner)
 		store_owner_usage(st, owner, &used, &messages);
 	goal = (used > high ? used : high) - low;
+	ev->preview_number++;
 	memset(&ev->seen, 0, sizeof ev->seen);
 	ev->preview.stage = EVICT_NONE;
 	if (!ev->configured || all == 0 || evict_plan_begin(st, &ev->preview, owner, 0, goal, 1) != OK)
@@ -287,6 +291,11 @@ int store_evict_preview_next(struct store *st, struct store_evict_item *item)
 	item->class = item->kept == STORE_KEPT_NOT ? (enum store_class)ev->config.order[rank] : STORE_CLASSES;
 	see(ev, item);
 	return OK;
+}
+
+uint64_t store_evict_preview_number(const struct store *st)
+{
+	return st->evict.preview_number;
 }
 
 void store_evict_preview_get(const struct store *st, struct store_evict_preview *out)

@@ -102,6 +102,8 @@ struct store_evict_preview {
 void store_evict_preview_begin(struct store *st, uint32_t owner);
 /* OK with an entry; E_AGAIN after a slice; E_NOENT at the end. */
 int store_evict_preview_next(struct store *st, struct store_evict_item *item);
+/* Which preview it is: another number, another preview. */
+uint64_t store_evict_preview_number(const struct store *st);
 void store_evict_preview_get(const struct store *st, struct store_evict_preview *out);
 /* Carries the last preview out: exactly what it listed, less what was changed,
  * flagged or deleted meanwhile. E_NOENT: the last one has another id, or is none.

@@ -130,6 +130,7 @@ struct evict {
 	store_ticket ticket;
 	bool done_walking;
 	struct evict_plan preview; /* READY or SHORT: can be carried out by its id */
+	uint64_t preview_number;
 	struct store_evict_preview seen;
 	struct evict_walk preview_walk;
 	bool now;                /* asked for by hand */

@@ -197,21 +197,34 @@ static uint64_t staged_for(const struct store *st, uint32_t owner)
 	return sum;
 }
 
-static int owner_room(struct store *st, uint32_t owner, uint64_t size, bool act)
+/* Bytes of mail that go at least when the index is full: pages are not bytes. */
+#define INDEX_LEAST 16384
+
+enum room { ROOM_JUDGE, ROOM_MAKE, ROOM_SPARE };
+
+/* Of `all` what mail may take that nothing goes for. */
+static uint64_t spare_of(const struct store *st, uint64_t all)
+{
+	return st->evict.configured && st->evict.config.on ? all / 100 * st->evict.config.high : all;
+}
+
+static int owner_room(struct store *st, uint32_t owner, uint64_t size, enum room room)
 {
 	uint64_t quota = st->config.owner_quota, used, messages, low;
 
-	if (quota == 0)
+	if (quota == 0 || owner == 0)
 		return OK;
 	store_owner_usage(st, owner, &used, &messages);
 	used += staged_for(st, owner);
+	if (room == ROOM_SPARE)
+		return used + size > spare_of(st, quota) ? E_FULL : OK;
 	if (size > quota)
 		return E_FULL;
 	low = quota / 100 * st->evict.config.low;
 	if (used + size > quota)
-		return evict_request(st, owner, owner, used + size - quota, used + size - low, act);
+		return evict_request(st, owner, owner, used + size - quota, used + size - low, room == ROOM_MAKE);
 	/* Beyond the high mark room is made ahead. */
-	if (act && used + size > quota / 100 * st->evict.config.high && used > low)
+	if (room == ROOM_MAKE && used + size > spare_of(st, quota) && used > low)
 		(void)evict_request(st, owner, owner, 1, used - low, true);
 	return OK;
 }
@@ -226,6 +239,15 @@ static bool index_has_room(const struct store *st)
 	return (uint64_t)pages + checkpoint_slots(st) + staged < s->limit;
 }
 
+uint64_t space_index_excess(const struct store *st, uint32_t part)
+{
+	const struct slots *s = &st->tree.slots;
+	uint32_t pages = s->used - s->n_freed - s->n_freed_before, kept = checkpoint_slots(st) + 64;
+	uint64_t mark = s->limit > kept ? (uint64_t)(s->limit - kept) * part / 100 : 0;
+
+	return pages > mark ? st->super.live / pages * (pages - mark) + 1 : 0;
+}
+
 bool space_for_mail(const struct store *st)
 {
 	return !st->disk_full;
@@ -238,11 +260,15 @@ void space_disk_is_full(struct store *st)
 	st->disk_after_us = port_now_us() + DISK_AGAIN_US;
 }
 
-/* act: mail may go for it; else it is only judged. */
-static int room(struct store *st, uint32_t owner, uint64_t size, bool act)
+static uint64_t record_bytes(uint64_t size)
 {
-	uint64_t record = blocks(RECORD_HEADER + 512 + frames_size(size));
-	uint64_t capacity = space_capacity(st), live = st->super.live + st->staged_live;
+	return blocks(RECORD_HEADER + 512 + frames_size(size));
+}
+
+static int room_for(struct store *st, uint32_t owner, uint64_t size, enum room room)
+{
+	uint64_t record = record_bytes(size), capacity = space_capacity(st);
+	uint64_t live = st->super.live + st->staged_live + record;
 	uint64_t low = capacity / 100 * st->evict.config.low;
 	int err = OK;
 
@@ -250,22 +276,42 @@ static int room(struct store *st, uint32_t owner, uint64_t size, bool act)
 		return E_TOOBIG;
 	if (st->read_only)
 		return E_READONLY;
-	if (!space_for_mail(st) || record > capacity || !index_has_room(st))
+	if (!space_for_mail(st) || record > capacity)
 		return E_FULL;
-	if (live + record > capacity)
-		err = evict_request(st, 0, owner, live + record - capacity,
-			live + record > low ? live + record - low : 0, act);
-	return err == OK ? owner_room(st, owner, size, act) : err;
+	if (room == ROOM_SPARE && (live > spare_of(st, capacity) || !index_has_room(st)))
+		return E_FULL;
+	if (live > capacity)
+		err = evict_request(st, 0, owner, live - capacity, live - low, room == ROOM_MAKE);
+	else if (!index_has_room(st))
+		err = evict_request(st, 0, owner, INDEX_LEAST, space_index_excess(st, st->evict.config.low),
+			room == ROOM_MAKE);
+	return err == OK ? owner_room(st, owner, size, room) : err;
 }
 
 int store_room(struct store *st, uint32_t owner, uint64_t size)
 {
-	return room(st, owner, size, false);
+	return room_for(st, owner, size, ROOM_JUDGE);
+}
+
+int store_room_spare(struct store *st, uint32_t owner, uint64_t size)
+{
+	return room_for(st, owner, size, ROOM_SPARE);
+}
+
+uint64_t store_room_left(struct store *st, uint32_t owner)
+{
+	uint64_t all = spare_of(st, space_capacity(st)), quota = spare_of(st, st->config.owner_quota), used, messages;
+	uint64_t left = all > st->super.live ? all - st->super.live : 0;
+
+	store_owner_usage(st, owner, &used, &messages);
+	if (quota && quota - (used < quota ? used : quota) < left)
+		left = quota - (used < quota ? used : quota);
+	return left;
 }
 
 int space_make_room(struct store *st, uint32_t owner, uint64_t size)
 {
-	return room(st, owner, size, true);
+	return room_for(st, owner, size, ROOM_MAKE);
 }
 
 int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
@@ -273,7 +319,18 @@ int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
 	(void)n;
 	if (!space_for_mail(st) || !index_has_room(st))
 		return E_FULL;
-	return owner_room(st, owner, size, true);
+	return owner_room(st, owner, size, ROOM_MAKE);
+}
+
+/* What is not free may become it: first by cleaning, then by mail that goes. */
+int space_for_frames(struct store *st, uint32_t owner, uint64_t size, uint64_t bytes)
+{
+	int err = space_make_room(st, owner, size);
+
+	if (err != OK || space_has(st, bytes, false))
+		return err;
+	st->clean_wanted = true;
+	return clean_is_hopeless(st) ? evict_request(st, 0, owner, bytes, bytes, true) : E_AGAIN;
 }
 
 int space_for_record(struct store *st, uint64_t bytes)

@@ -229,10 +229,23 @@ struct store_upload;
  * it (evict.h) it is room; E_AGAIN: that is being found out, ask again in a later
  * turn. */
 int store_room(struct store *st, uint32_t owner, uint64_t size);
+/* The same for mail that takes only room that is free, below the mark at which
+ * old mail begins to go. Never E_AGAIN. */
+int store_room_spare(struct store *st, uint32_t owner, uint64_t size);
+/* Bytes of mail for that owner for which store_room_spare says OK. */
+uint64_t store_room_left(struct store *st, uint32_t owner);
 
 /* Starts an arriving message. size 0: not known. E_AGAIN when all places are
  * taken; E_FULL, E_TOOBIG, E_READONLY. */
 int store_upload_begin(struct store *st, uint64_t size, struct store_upload **up);
+/* No mail goes for this message: see store_room_spare. */
+void store_upload_spare(struct store_upload *up);
+/* Whether `len` more bytes, at most 64 KiB, may be written now. E_AGAIN: old mail
+ * goes or files are cleaned for them, ask again in a later turn; E_FULL: that is
+ * in vain. `owner`: whose mail it is; 0: of several users, whose quotas are judged at
+ * the end. Without asking, store_upload_write may end
+ * with E_FULL where waiting would have helped. */
+int store_upload_ready(struct store_upload *up, uint32_t owner, size_t len);
 /* Takes bytes as they come. E_TOOBIG, E_FULL, E_NOSPC, E_IO end the upload:
  * abort it. */
 int store_upload_write(struct store_upload *up, const void *data, size_t len);

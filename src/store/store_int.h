@@ -245,11 +245,17 @@ void space_charge(struct store *st, int64_t bytes);
 void space_charge_index(struct store *st);
 /* As store_room, and lets old mail go for it: E_AGAIN until that is done. */
 int space_make_room(struct store *st, uint32_t owner, uint64_t size);
+/* Room for a message that has `size` bytes by then, and on the disk for the next
+ * `bytes` of it. E_AGAIN, E_FULL. */
+int space_for_frames(struct store *st, uint32_t owner, uint64_t size, uint64_t bytes);
 /* Room for n more references of `size` bytes in all to messages that are there. */
 int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n);
 /* Room for a record of that many bytes in the log, segments included. E_FULL;
  * E_AGAIN when cleaning will make it. */
 int space_for_record(struct store *st, uint64_t bytes);
+/* Bytes of mail that take the pages beyond that per cent of the index; 0: it has
+ * fewer. Small messages fill the index before their bytes fill the store. */
+uint64_t space_index_excess(const struct store *st, uint32_t part);
 /* A write met a full disk: gives the reserve up and takes no mail until the disk
  * has room for it again. */
 void space_disk_is_full(struct store *st);

@@ -106,5 +106,7 @@ uint64_t store_deadline_us(const struct store *st)
 
 	if (log->lazy_since_us)
 		at = log->lazy_since_us + (uint64_t)st->config.flag_delay_ms * 1000;
+	if (st->evict.config.rules_n && st->evict.expire_at_us < at)
+		at = st->evict.expire_at_us;
 	return at;
 }

@@ -25,6 +25,7 @@ struct store_upload {
 	uint64_t charged;          /* bytes of the budget that the blob takes */
 	bool committed;            /* belongs to the log now */
 	bool finished;             /* the last frame has its checksum */
+	bool spare;                /* takes only what is free */
 };
 
 _Static_assert(sizeof(struct store_upload) <= UPLOAD_BYTES, "the pool's units are large enough");
@@ -209,6 +210,22 @@ int store_upload_write(struct store_upload *up, const void *data, size_t len)
 	return OK;
 }
 
+void store_upload_spare(struct store_upload *up)
+{
+	up->spare = true;
+}
+
+int store_upload_ready(struct store_upload *up, uint32_t owner, size_t len)
+{
+	struct store *st = up->st;
+
+	if (up->spare || up->size + len > st->config.message_max)
+		return OK;
+	if (in_memory(up) && up->n_frames + len / FRAME_DATA + 1 < memory_frames(st))
+		return OK;
+	return space_for_frames(st, owner, up->size + len, (len / FRAME_DATA + 2) * FRAME);
+}
+
 uint64_t store_upload_size(const struct store_upload *up)
 {
 	return up->size;
@@ -308,7 +325,8 @@ static int check_targets(struct store_upload *up, struct store_target *targets, 
 		if (err == OK)
 			err = change_uids_left(heads[i]->uidnext, n);
 		if (err == OK)
-			err = space_make_room(up->st, m.owner, up->size);
+			err = up->spare ? store_room_spare(up->st, m.owner, up->size)
+					: space_make_room(up->st, m.owner, up->size);
 		if (err != OK)
 			return err;
 	}

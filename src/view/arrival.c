@@ -86,6 +86,16 @@ static int write_crlf(struct arrival *r, struct bytes in)
 	return n ? store_upload_write(r->upload, piece, n) : OK;
 }
 
+int arrival_ready(struct arrival *r, uint32_t owner, size_t len)
+{
+	return store_upload_ready(r->upload, owner, len);
+}
+
+void arrival_spare(struct arrival *r)
+{
+	store_upload_spare(r->upload);
+}
+
 int arrival_write(struct arrival *r, const void *data, size_t len)
 {
 	if (r->crlf)

@@ -17,6 +17,11 @@ struct arrival;
  * deliver; APPEND and LMTP keep the bytes that came). E_AGAIN when all places
  * are taken; other errors as store_upload_begin. */
 int arrival_begin(struct arrivals *a, uint64_t size, bool crlf, struct arrival **arrival);
+/* Whether that many bytes may come now: E_AGAIN while room is made for them;
+ * errors as store_upload_ready. */
+int arrival_ready(struct arrival *r, uint32_t owner, size_t len);
+/* It takes only room that is free: no mail goes for it. */
+void arrival_spare(struct arrival *r);
 /* Errors as store_upload_write: abort it. */
 int arrival_write(struct arrival *r, const void *data, size_t len);
 /* Bytes the message has so far, as it is stored. */

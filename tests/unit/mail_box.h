@@ -84,7 +84,7 @@ static uint64_t box_deadline(void *context)
 static void box_open(void)
 {
 	static const struct loop_tasks tasks = { NULL, box_work, box_wants_commit, box_commit, box_deadline, NULL };
-	const struct control_config control = { { NULL, NULL, NULL }, box_store.owner_quota, &box_report, 2, NULL };
+	const struct control_config control = { { NULL, NULL, NULL }, &box_report, 2, NULL, NULL };
 	struct smtp_config smtp = { .domain = "box.home.arpa",
 		.message_max = box_store.message_max,
 		.sessions = 4,

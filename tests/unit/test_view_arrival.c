@@ -42,6 +42,19 @@ int store_upload_begin(struct store *st, uint64_t size, struct store_upload **up
 	return E_AGAIN;
 }
 
+int store_upload_ready(struct store_upload *up, uint32_t owner, size_t len)
+{
+	(void)up;
+	(void)owner;
+	(void)len;
+	return OK;
+}
+
+void store_upload_spare(struct store_upload *up)
+{
+	(void)up;
+}
+
 int store_upload_write(struct store_upload *up, const void *data, size_t len)
 {
 	if (write_error)
