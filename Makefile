@@ -6,6 +6,7 @@
 #   make check               set up everything, build, run lint and all tests
 #   make test                unit tests only (FILTER=word: those whose name has it)
 #   make sim                 simulation tests only
+#   make soak                seeded simulations for a given time (SOAK=10m)
 #   make long                100,000 connects, and the simulations with more fates of each cut
 #   make lint                layers, format, function length and so on
 #   make format, make tidy   clang-format over our files; clang-tidy
@@ -46,12 +47,12 @@ tool = $(shell $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error $(1) failed))
 early := check run clean help lint format board-wear
 late := $(filter-out $(early),$(or $(MAKECMDGOALS),all))
 
-.PHONY: all check run test sim long lint format tidy bench sizes install clean help test-programs \
+.PHONY: all check run test sim soak long lint format tidy bench sizes install clean help test-programs \
 	bench-programs board-wear
 all:
 
 help:
-	@sed -n '3,26s/^# \{0,1\}//p' Makefile
+	@sed -n '3,27s/^# \{0,1\}//p' Makefile
 
 # ---------------------------------------------------------------- set-up first
 
@@ -274,6 +275,9 @@ test: $(units)
 
 sim: $(simtests)
 	$(Q)tests/run-sim
+
+soak: $(simtests)
+	$(Q)tests/run-soak
 
 # What make check has no time for; CI runs it as well.
 long: all $(trap) $(simtests)

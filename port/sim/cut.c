@@ -35,6 +35,7 @@ static struct {
 	enum sim_op kind;
 	char path[PORT_PATH_MAX];
 	jmp_buf out;
+	void (*look)(void);
 } cut;
 
 const char *sim_op_name(enum sim_op op)
@@ -116,6 +117,8 @@ static _Noreturn void leave(enum sim_end how)
 
 void op_end(void)
 {
+	if (cut.look && cut.running)
+		cut.look();
 	if (!cut.due)
 		return;
 	cut.due = false;
@@ -169,6 +172,11 @@ void sim_cut_at(uint64_t n)
 	cut.at = n;
 	cut.kind = SIM_OP_NONE;
 	cut.path[0] = '\0';
+}
+
+void sim_on_op(void (*look)(void))
+{
+	cut.look = look;
 }
 
 enum sim_op sim_cut_kind(void)

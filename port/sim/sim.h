@@ -76,6 +76,9 @@ uint64_t sim_ops(void);
  * the cut; 0 disarms. That operation is half done: a write, create, rename,
  * remove or resize is there but not synced, a sync has synced nothing. */
 void sim_cut_at(uint64_t n);
+/* Called after every changing operation that was done (NULL: none), for what must
+ * hold at all times. */
+void sim_on_op(void (*look)(void));
 /* What the last cut hit: for tables and messages. */
 enum sim_op sim_cut_kind(void);
 const char *sim_cut_path(void);
