@@ -110,9 +110,15 @@ class Box:
         raise AssertionError("the server does not answer:\n" + self.log())
 
     def sockets_there(self):
-        """Listeners are opened one by one, in the order of the configuration."""
-        return all(os.path.exists(line.split("unix:")[1]) for line in self.settings.get("listen", ())
-                   if "unix:" in line)
+        """Listeners are opened one by one, in the order of the configuration, and the name of a unix socket is there
+        a moment before it listens: a tool that came too early would take the store for itself."""
+        for line in self.settings.get("listen", ()):
+            if "unix:" in line and not os.path.exists(line.split("unix:")[1]):
+                return False
+            if line.startswith("control unix:"):
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.connect(line.split("unix:")[1])
+        return True
 
     def stop(self):
         """Ends the server as its owner would; it must end well."""
