@@ -160,8 +160,8 @@ static int start_services(void)
 		.smtp = server.smtp,
 		.imap = server.imap,
 	};
-	server.reload =
-		(struct reload_parts){ config_file, config, server.loop, server.accounts, server.imap, &budget->imap };
+	server.reload = (struct reload_parts){ config_file, config, server.loop, server.accounts, server.imap,
+		&budget->imap, server.eviction };
 	return OK;
 }
 

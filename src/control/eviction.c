@@ -41,10 +41,9 @@ size_t eviction_memory(void)
 	return arena_size(sizeof(struct eviction));
 }
 
-int eviction_init(struct eviction **out, struct arena *arena, const struct eviction_config *config)
+void eviction_reload(struct eviction *e)
 {
-	const struct config *c = config->config;
-	struct eviction *e = arena_take(arena, sizeof *e);
+	const struct config *c = e->config.config;
 	struct store_evict_config s = {
 		.on = c->evict,
 		.high = c->evict_high,
@@ -56,9 +55,6 @@ int eviction_init(struct eviction **out, struct arena *arena, const struct evict
 		.describe = eviction_describe,
 	};
 
-	if (!e)
-		return E_NOMEM;
-	e->config = *config;
 	for (size_t i = 0; i < c->evict_order_n; i++)
 		s.order[i] = c->evict_order[i];
 	for (size_t i = 0; i < c->mailbox_n; i++)
@@ -66,7 +62,17 @@ int eviction_init(struct eviction **out, struct arena *arena, const struct evict
 			c->mailbox[i].value };
 	s.rules = e->rules;
 	s.context = e;
-	store_evict_configure(config->store, &s);
+	store_evict_configure(e->config.store, &s);
+}
+
+int eviction_init(struct eviction **out, struct arena *arena, const struct eviction_config *config)
+{
+	struct eviction *e = arena_take(arena, sizeof *e);
+
+	if (!e)
+		return E_NOMEM;
+	e->config = *config;
+	eviction_reload(e);
 	*out = e;
 	return OK;
 }
@@ -125,20 +131,6 @@ uint64_t eviction_forecast(struct store *st)
 	return (uint64_t)((double)(marks.high - s.live) * (double)s.box_time / (double)s.life_bytes_in);
 }
 
-/* What of the store or of a user's quota is used, in per cent; the larger one. */
-static unsigned used_part(struct eviction *e, uint32_t owner)
-{
-	uint64_t quota = e->config.config->quota, used, messages, part;
-	struct store_status s;
-
-	store_status(e->config.store, &s);
-	store_owner_usage(e->config.store, owner, &used, &messages);
-	part = s.capacity ? s.live * 100 / s.capacity : 0;
-	if (quota && used * 100 / quota > part)
-		part = used * 100 / quota;
-	return part > 100 ? 100 : (unsigned)part;
-}
-
 /* Below Thunderbird's own warning at 80 per cent nobody is disturbed; full is
  * where mail may be refused any moment. */
 #define WARN_PART 80
@@ -194,7 +186,8 @@ static int warn(struct eviction *e, uint32_t owner, unsigned part)
 			notice_say(n,
 				"\nTo keep a message, flag it (the star) or give it the keyword $Keep. Drafts and mail of the "
 				"last day stay. You can also delete what you do not need.\n",
-				"\n残したいメールには、フラグ（スター）またはキーワード $Keep "
+				"\n残したいメールには、フラグ（スター）"
+				"またはキーワード $Keep "
 				"を付けてください。下書きと直近一日のメールは"
 				"削除されません。不要なメールを削除しても空きができます。\n"));
 	} else {
@@ -228,7 +221,7 @@ static struct told *told_of(struct eviction *e, uint32_t owner)
 /* Looks at one user: E_AGAIN when no notice can be put up now. */
 static int look_at(struct eviction *e, uint32_t owner, uint64_t now)
 {
-	unsigned part = used_part(e, owner), level = level_of(part);
+	unsigned part = store_used_part(e->config.store, owner), level = level_of(part);
 	struct told *t = told_of(e, owner);
 	int err = OK;
 

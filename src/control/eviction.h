@@ -19,6 +19,8 @@ struct eviction;
 size_t eviction_memory(void);
 /* Configures the store. E_NOMEM. */
 int eviction_init(struct eviction **e, struct arena *arena, const struct eviction_config *config);
+/* The configuration has changed: the store is told. */
+void eviction_reload(struct eviction *e);
 /* Sender, LF, subject of a message in UTF-8, control characters made blanks:
  * bytes written. For store_evict_config and lists. `e` is the struct eviction. */
 size_t eviction_describe(void *e, uint64_t object, char out[STORE_AUDIT_TEXT]);

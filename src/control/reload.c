@@ -10,7 +10,7 @@
 #define VALUE 4096
 
 static const char *const live[] = { "allow-from", "cleartext-login", "idle-notify", "login-timeout", "scram-iterations",
-	"tls" };
+	"tls", "mailbox", "evict", "evict high", "evict low", "evict order", "evict seen-age", "evict protect" };
 
 static bool is_live(const char *key)
 {
@@ -44,6 +44,16 @@ static void adopt(const struct reload_parts *p, const struct config *fresh)
 	c->login_timeout_s = fresh->login_timeout_s;
 	loop_login_timeout(p->loop, c->login_timeout_s);
 	c->scram_iterations = fresh->scram_iterations;
+	memcpy(c->mailbox, fresh->mailbox, sizeof c->mailbox);
+	c->mailbox_n = fresh->mailbox_n;
+	c->evict = fresh->evict;
+	c->evict_high = fresh->evict_high;
+	c->evict_low = fresh->evict_low;
+	memcpy(c->evict_order, fresh->evict_order, sizeof c->evict_order);
+	c->evict_order_n = fresh->evict_order_n;
+	c->evict_seen_age_s = fresh->evict_seen_age_s;
+	c->evict_protect_s = fresh->evict_protect_s;
+	eviction_reload(p->eviction);
 	memcpy(c->tls_certificate, fresh->tls_certificate, sizeof c->tls_certificate);
 	memcpy(c->tls_key, fresh->tls_key, sizeof c->tls_key);
 	p->imap_config->cleartext = (enum imap_cleartext)c->cleartext_login;

@@ -1,7 +1,8 @@
 /* What a running server reads again, by SIGHUP or `cubby reload`: the users, the
  * certificate and its key (in whatever files the configuration now names), and
  * those settings that can change without a restart: allow-from, cleartext-login,
- * idle-notify, login-timeout, scram-iterations, tls. Connections stay; those with
+ * evict (but not its archive), idle-notify, login-timeout, mailbox,
+ * scram-iterations, tls. Connections stay; those with
  * TLS keep the certificate they began with. A configuration with a fault changes
  * no setting. */
 #ifndef CONTROL_RELOAD_H
@@ -9,6 +10,7 @@
 
 #include "account/account.h"
 #include "control/config.h"
+#include "control/eviction.h"
 #include "imap/imap.h"
 #include "net/loop.h"
 
@@ -19,6 +21,7 @@ struct reload_parts {
 	struct accounts *accounts;
 	struct imap_server *imap;
 	struct imap_config *imap_config; /* in force, likewise */
+	struct eviction *eviction;
 };
 
 /* Tells what changed, what needs a restart and what failed, a line each. OK, or

@@ -67,6 +67,15 @@ enum unit { COUNT, BYTES, MICROSECONDS, SECONDS, RATIO, YES_NO };
 	X("flash", "syncs", COUNT, r->syncs.count) \
 	X("flash", "sync-time", MICROSECONDS, r->syncs.total_us) \
 	X("flash", "longest-sync", MICROSECONDS, r->syncs.longest_us) \
+	X("evict", "running", YES_NO, r->evict.running) \
+	X("evict", "messages", COUNT, r->evict.messages) \
+	X("evict", "bytes", BYTES, r->evict.bytes) \
+	X("evict", "life-messages", COUNT, r->evict.life_messages) \
+	X("evict", "life-bytes", BYTES, r->evict.life_bytes) \
+	X("evict", "runs", COUNT, r->evict.runs) \
+	X("evict", "refused", COUNT, r->evict.refused) \
+	X("evict", "begins-at", BYTES, r->evict.high) \
+	X("evict", "ends-at", BYTES, r->evict.low) \
 	X("delivery", "messages", COUNT, r->smtp.messages) \
 	X("delivery", "recipients", COUNT, r->smtp.recipients) \
 	X("delivery", "refused", COUNT, r->smtp.refused) \
@@ -107,6 +116,7 @@ void report_begin(struct report *r, const struct report_source *source, bool jso
 	r->now_us = port_now_us();
 	r->resident = port_resident();
 	store_status(source->store, &r->store);
+	store_evict_status(source->store, &r->evict);
 	loop_status(source->loop, &r->loop);
 	port_sync_stats(&r->syncs);
 	if (source->smtp)

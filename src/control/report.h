@@ -30,6 +30,7 @@
 #include "net/loop.h"
 #include "net/tls.h"
 #include "port/file.h"
+#include "store/evict.h"
 #include "store/store.h"
 
 /* Where the figures come from; the pools are those of the arena. */
@@ -56,6 +57,7 @@ struct report {
 	bool first;       /* of its section: no comma before it */
 	uint64_t now_us, resident;
 	struct store_status store;
+	struct store_evict_status evict;
 	struct loop_status loop;
 	struct smtp_status smtp;
 	struct imap_status imap;

@@ -12,6 +12,8 @@
 #include "view/mailboxes.h"
 
 /* Bytes of a decoded SASL response: two names and a password at their longest. */
+/* Per cent of the storage, or of the user's quota, from which on login says so. */
+#define ALERT_PART 98
 #define SASL_MAX 1024
 
 enum login_stage { LOGIN_READ, LOGIN_CHECK, LOGIN_HOUSE, LOGIN_WAIT };
@@ -112,8 +114,11 @@ static int enter(struct session *s, struct conn *c)
 
 bool finish_login(struct session *s, struct buf *out)
 {
-	if (buf_space(out) < REPLY_ROOM)
+	if (buf_space(out) < 2 * REPLY_ROOM)
 		return false;
+	/* A dialog box in several clients: only when mail may be refused any moment. */
+	if (store_used_part(s->server->parts.store, s->user) >= ALERT_PART)
+		buf_puts(out, "* OK [ALERT] The mail storage is nearly full\r\n");
 	buf_put(out, s->tag, s->tag_len);
 	buf_puts(out, " OK [");
 	capability_put(s, out);

@@ -298,6 +298,16 @@ int store_room_spare(struct store *st, uint32_t owner, uint64_t size)
 	return room_for(st, owner, size, ROOM_SPARE);
 }
 
+unsigned store_used_part(struct store *st, uint32_t owner)
+{
+	uint64_t quota = st->config.owner_quota, used, messages, part = st->super.live / (space_capacity(st) / 100 + 1);
+
+	store_owner_usage(st, owner, &used, &messages);
+	if (quota && used / (quota / 100 + 1) > part)
+		part = used / (quota / 100 + 1);
+	return part > 100 ? 100 : (unsigned)part;
+}
+
 uint64_t store_room_left(struct store *st, uint32_t owner)
 {
 	uint64_t all = spare_of(st, space_capacity(st)), quota = spare_of(st, st->config.owner_quota), used, messages;

@@ -232,6 +232,9 @@ int store_room(struct store *st, uint32_t owner, uint64_t size);
 /* The same for mail that takes only room that is free, below the mark at which
  * old mail begins to go. Never E_AGAIN. */
 int store_room_spare(struct store *st, uint32_t owner, uint64_t size);
+/* What mail takes of the store's capacity, or of the owner's quota where that is
+ * more: per cent. */
+unsigned store_used_part(struct store *st, uint32_t owner);
 /* Bytes of mail for that owner for which store_room_spare says OK. */
 uint64_t store_room_left(struct store *st, uint32_t owner);
 

@@ -51,6 +51,8 @@ class Flood(unittest.TestCase):
             watcher.close()
             status = box.status()
             self.assertLessEqual(status["store"]["allocated"], 4 << 20)
+            self.assertGreater(status["evict"]["messages"], 4000)
+            self.assertEqual(status["evict"]["messages"], 5301 - exists)
             gone = json.loads(box.cubby("evict", "--log", "--json", check=True).out)
             self.assertEqual(len(gone), 256)
             self.assertEqual(gone[-1]["user"], "anna")
@@ -116,6 +118,23 @@ class Plans(unittest.TestCase):
 
 
 class Clients(unittest.TestCase):
+    def test_settings_change_while_it_runs_and_login_warns(self):
+        box = evicting("evict-reload")
+        box.settings["evict"] = "off"
+        box.write_config()
+        with box:
+            with Lmtp(box) as c:
+                codes = [c.deliver(message(i, 8000), "anna@box.home.arpa")[0] for i in range(600)]
+            self.assertIn(452, codes)
+            with Imap(box) as c:
+                self.assertTrue(any(b"[ALERT]" in line for line in c.ok('LOGIN anna "correct horse"')))
+            box.settings["evict"] = "on"
+            box.write_config()
+            box.cubby("reload", check=True)
+            deliver(box, 1000, 100)
+            with Imap(box) as c:
+                self.assertFalse(any(b"[ALERT]" in line for line in c.ok('LOGIN anna "correct horse"')))
+
     def test_import_evicts_nothing(self):
         with evicting("evict-import") as box:
             deliver(box, 0, 200)
