@@ -101,13 +101,17 @@ class Box:
             if self.process.poll() is not None:
                 raise AssertionError("the server ended with %d:\n%s" % (self.process.returncode, self.log()))
             try:
-                if self.sockets_there():
-                    socket.create_connection(("127.0.0.1", self.port), 5).close()
+                if self.sockets_there() and self.greets():
                     return self
             except OSError:
                 pass
             time.sleep(0.02)
         raise AssertionError("the server does not answer:\n" + self.log())
+
+    def greets(self):
+        """Listeners are there before the store is, and the store may be refused."""
+        with socket.create_connection(("127.0.0.1", self.port), 60) as s:
+            return bool(s.recv(1))
 
     def sockets_there(self):
         """Listeners are opened one by one, in the order of the configuration, and the name of a unix socket is there
