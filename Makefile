@@ -106,7 +106,7 @@ common = $(standard) -g -ffunction-sections -fdata-sections -ffile-prefix-map=$(
 cubby_flags = $(includes) $(mbedtls_includes) $(warnings) $(WERROR)
 board_flags = $(common) $(BOARD_CFLAGS)
 sanitize := $(if $(SANITIZE),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-O2)
-test_flags = $(common) $(sanitize) -DCUBBY_TLS_CLIENT -Wno-maybe-uninitialized
+test_flags = $(common) $(sanitize) -DCUBBY_TLS_CLIENT -DCUBBY_PLANTS -Wno-maybe-uninitialized
 link_flags := -Wl,--gc-sections
 
 # --------------------------------------------------------------------- mbedTLS

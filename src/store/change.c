@@ -206,6 +206,12 @@ int store_expunge(struct store *st, uint32_t mailbox, const uint32_t *uids, size
 	put_le32(body, mailbox);
 	put_le32(body + 4, (uint32_t)ranges);
 	*modseq = log_add(st, RECORD_EXPUNGE, 8 + 8 * ranges);
+	for (size_t i = 0; STORE_PLANT(PLANT_EARLY_RELEASE) && i < n; i++) {
+		struct store_entry e;
+
+		if (entry_load(st, mailbox, uids[i], &e) == OK)
+			(void)object_release(st, e.object, mailbox, uids[i], *modseq);
+	}
 	head->staged = true;
 	*ticket = log_wait(st);
 	return OK;

@@ -248,15 +248,21 @@ static void describe(struct store *st, struct super *s, bool clean)
 	mark_age(s);
 }
 
+/* The pages of a checkpoint, durable before its superblock is begun. */
+static int write_pages(struct store *st)
+{
+	int err = tree_flush(&st->tree);
+
+	return err == OK ? port_sync(st->tree.slots.file) : err;
+}
+
 /* Everything that is applied is durable when this is called, and everything
  * logged is applied, but for the record being applied and those behind it. */
 int checkpoint_write(struct store *st, bool clean)
 {
 	struct super next;
-	int err = tree_flush(&st->tree);
+	int err = STORE_PLANT(PLANT_SUPER_FIRST) ? OK : write_pages(st);
 
-	if (err == OK)
-		err = port_sync(st->tree.slots.file);
 	/* The file of a message that the tree forgets must not come back. */
 	if (err == OK)
 		err = files_before_create(st);
@@ -264,6 +270,8 @@ int checkpoint_write(struct store *st, bool clean)
 		describe(st, &next, clean);
 		err = write_super(st, &next);
 	}
+	if (err == OK && STORE_PLANT(PLANT_SUPER_FIRST))
+		err = write_pages(st);
 	if (err != OK) {
 		store_fail(st, "a checkpoint can't be written", err);
 		return err;

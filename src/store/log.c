@@ -151,7 +151,7 @@ void store_commit_request(struct store *st)
 
 bool store_all_durable(const struct store *st)
 {
-	return st->log.applied <= st->log.durable;
+	return st->log.applied <= st->log.durable || STORE_PLANT(PLANT_EARLY_MODSEQ);
 }
 
 bool store_wants_commit(const struct store *st)
@@ -403,27 +403,6 @@ static int recover_commit(struct store *st, int why)
 
 /* ---- commit ---- */
 
-int store_commit_start(struct store *st)
-{
-	struct log *log = &st->log;
-	int err;
-
-	if (st->read_only)
-		return E_READONLY;
-	if (log->n_items == 0 || log->syncing)
-		return OK;
-	err = write_all(st);
-	if (err == OK)
-		err = port_sync_start(log->file);
-	if (err != OK) {
-		err = recover_commit(st, err);
-		log->recovered = err == OK;
-	}
-	/* Nothing is staged any more until this is done. */
-	log->syncing = err == OK;
-	return err;
-}
-
 /* Applies what the commit has made durable. A commit may change more pages than
  * the lists between two checkpoints hold: then there is one on the way. */
 static int apply_all(struct store *st)
@@ -444,6 +423,29 @@ static int apply_all(struct store *st)
 			return err;
 	}
 	return OK;
+}
+
+int store_commit_start(struct store *st)
+{
+	struct log *log = &st->log;
+	int err;
+
+	if (st->read_only)
+		return E_READONLY;
+	if (log->n_items == 0 || log->syncing)
+		return OK;
+	err = write_all(st);
+	if (err == OK && STORE_PLANT(PLANT_UNSYNCED_UID))
+		err = apply_all(st);
+	if (err == OK)
+		err = port_sync_start(log->file);
+	if (err != OK) {
+		err = recover_commit(st, err);
+		log->recovered = err == OK;
+	}
+	/* Nothing is staged any more until this is done. */
+	log->syncing = err == OK;
+	return err;
 }
 
 static void tell_done(struct store *st)

@@ -214,11 +214,13 @@ static int next_record(struct scan *s, bool apply, struct record *r, uint32_t *a
 {
 	int err = scan_record(s->file, s->header.salt, s->at, s->end, r, at);
 
-	if (err == E_IO || (err == OK && r->lsn == s->expected))
+	if (err == E_IO || (err == OK && (r->lsn == s->expected || STORE_PLANT(PLANT_OLD_SALT))))
 		return err;
 	if (s->at >= s->end)
 		return E_NOENT;
 	if (apply && s->expected > s->known_durable) {
+		if (STORE_PLANT(PLANT_BEYOND_D))
+			return resync(s, r, at);
 		s->ended = true;
 		return E_NOENT;
 	}

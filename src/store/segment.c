@@ -131,6 +131,8 @@ static uint32_t fresh_salt(const struct store *st, uint32_t id)
 {
 	uint32_t random = 0;
 
+	if (STORE_PLANT(PLANT_OLD_SALT))
+		return 1;
 	(void)port_entropy(&random, sizeof random);
 	return random ^ crc32c(id, &st->super.identity, sizeof st->super.identity);
 }
@@ -157,7 +159,7 @@ static int write_new(struct store *st, uint32_t id, uint64_t first_lsn)
 	}
 	if (err == OK)
 		err = port_sync(log->file);
-	if (err == OK)
+	if (err == OK && !STORE_PLANT(PLANT_NO_DIR_SYNC))
 		err = files_sync_dir(st);
 	if (err == OK)
 		return OK;

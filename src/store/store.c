@@ -12,6 +12,10 @@
 #define STORAGE_LEAST (4u * 1024 * 1024)
 #define CACHE_LEAST 48
 
+#ifdef CUBBY_PLANTS
+enum store_plant store_planted;
+#endif
+
 _Static_assert(STORE_LOG_LEAST >= 2 * BODY_MAX, "two of the largest records fit the smallest log buffer");
 
 static uint32_t chunk_count(const struct store_config *config)

@@ -9,6 +9,7 @@
 #include "port/system.h"
 #include "store/evict.h"
 #include "store/evict_int.h"
+#include "store/plant.h"
 #include "store/record.h"
 #include "store/store.h"
 #include "store/tree.h"

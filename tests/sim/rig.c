@@ -164,12 +164,17 @@ static void ask_tickets(struct rig *r)
 
 void rig_commit(struct rig *r)
 {
+	bool looked = false;
 	int err;
 
 	if (r->broken)
 		return;
 	err = store_commit_start(r->st);
 	while (err == OK && (err = store_commit_done(r->st)) == E_AGAIN) {
+		/* What is not durable is not shown, or only what a lazy change may show. */
+		if (!looked && r->turn % 3 == 0 && !r->faulty)
+			rig_check_live(r);
+		looked = true;
 		sim_advance_us(500);
 		err = OK;
 	}

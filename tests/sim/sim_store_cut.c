@@ -8,111 +8,11 @@
  *                                     one case again, as a failure prints it
  *     FATES=n DEPTH2=n TURNS=n        more fates of each cut, more cuts during
  *                                     recovery, longer runs */
-#include "explore.h"
+#include "cuts.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MIX \
-	.append = 30, .blob = 4, .flags = 25, .expunge = 8, .move = 6, .copy = 14, .names = 8, .subscribe = 2, \
-	.keyword = 3, .recent = 4
-
-static const struct {
-	struct scenario s;
-	uint64_t seed;
-	unsigned fates, depth2;
-} runs[] = {
-	/* Everything from the format on, cut during recovery at every operation. */
-	{ { .name = "short", .storage = 4u << 20, .turns = 40, .flag_delay_ms = 5000, .live_most = 300000,
-		.message_most = 6000, .blob_most = 60000, .maintain = 2, MIX }, 1, 2, UINT_MAX },
-	/* All kinds of changes, plain append. */
-	{ { .name = "append", .storage = 8u << 20, .turns = 160, .flag_delay_ms = 5000, .live_most = 500000,
-		.message_most = 30000, .blob_most = 400000, .maintain = 2, MIX, .forget = 1 }, 2, 2, 0 },
-	/* Written in place, and syncs that take their time. */
-	{ { .name = "extend", .storage = 8u << 20, .growth = STORE_GROW_EXTEND, .turns = 160, .flag_delay_ms = 2000,
-		.sync_us = 20000, .live_most = 500000, .message_most = 30000, .blob_most = 200000, .maintain = 2, MIX,
-		.forget = 1 }, 3, 2, 0 },
-	/* Nearly nothing happens, for days. */
-	{ { .name = "idle", .storage = 4u << 20, .turns = 60, .flag_delay_ms = 5000, .live_most = 100000,
-		.message_most = 2000, .blob_most = 60000, .maintain = 2, .hours = 60, .busy = 1, MIX }, 6, 3, 2 },
-	/* A small store that cleans all the time. */
-	{ { .name = "full", .storage = 4u << 20, .turns = 1500, .quiet_turns = 1420, .flag_delay_ms = 5000,
-		.live_most = 1900000, .message_most = 20000, .blob_most = 100000, .maintain = 3,
-		MIX }, 4, 2, 1 },
-	{ { .name = "full-extend", .storage = 4u << 20, .growth = STORE_GROW_EXTEND, .turns = 1300, .quiet_turns = 1240,
-		.flag_delay_ms = 5000,
-		.live_most = 1900000, .message_most = 20000, .blob_most = 100000, .maintain = 3, MIX },
-		5, 2, 1 },
-};
-
-static struct rig rig;
-static unsigned fates, depth2;
-
-static unsigned setting(const char *name, unsigned otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
-}
-
-static void turn(void *context)
-{
-	struct rig *r = context;
-
-	if (r->st)
-		rig_turn(r);
-	else
-		(void)rig_open(r);
-}
-
-static int cut_turn(void *context, unsigned n)
-{
-	struct rig *r = context;
-
-	snprintf(rig_case, sizeof rig_case, "TURN=%u CUT=%u FATES=%u DEPTH2=%u build/sim/sim_store_cut %s %llu",
-		r->turn, n, fates, depth2, r->scenario->name, (unsigned long long)r->seed);
-	sim_cut_at(n);
-	if (sim_run(turn, r) == SIM_DONE)
-		return EXPLORE_END;
-	explore_note_cut(r);
-	explore_fates(r, fates, depth2);
-	return EXPLORE_MORE;
-}
-
-static bool run(const struct scenario *s, uint64_t seed)
-{
-	unsigned turns = setting("TURNS", s->turns), only = setting("TURN", UINT_MAX), cut = setting("CUT", 0);
-
-	rig_init(&rig, s, seed);
-	if (only != UINT_MAX && turns <= only)
-		turns = only + 1;
-	while (rig.turn < turns || !rig.st) {
-		if (rig.turn == only && cut) {
-			int result = cut_turn(&rig, cut);
-
-			if (result == EXPLORE_END)
-				printf("# there is no such operation\n");
-			return result != EXPLORE_END;
-		}
-		if (only == UINT_MAX && rig.turn >= s->quiet_turns && !explore_all(cut_turn, &rig))
-			return false;
-		if (sim_run(turn, &rig) != SIM_DONE)
-			return false;
-		if (rig.turn % 16 == 0 && rig.st) {
-			rig_check_live(&rig);
-			rig_recount(&rig);
-		}
-	}
-	rig_check_bytes(&rig);
-	if (getenv("VERBOSE"))
-		rig_print(&rig);
-	rig_close(&rig);
-	(void)rig_open(&rig);
-	rig_check_same(&rig);
-	return true;
-}
 
 int main(int argc, char **argv)
 {
@@ -120,20 +20,19 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	explore_begin();
-	for (unsigned i = 0; i < sizeof runs / sizeof runs[0]; i++) {
-		uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : runs[i].seed, before = counts->first;
+	for (unsigned i = 0; i < n_cut_runs; i++) {
+		uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : cut_runs[i].seed, before = counts->first;
 
-		if (argc > 1 && strcmp(argv[1], runs[i].s.name) != 0)
+		if (argc > 1 && strcmp(argv[1], cut_runs[i].s.name) != 0)
 			continue;
-		fates = setting("FATES", runs[i].fates);
-		depth2 = setting("DEPTH2", runs[i].depth2);
-		if (run(&runs[i].s, seed)) {
+		if (cut_run(&cut_runs[i].s, seed, cut_setting("FATES", cut_runs[i].fates),
+			    cut_setting("DEPTH2", cut_runs[i].depth2))) {
 			passed++;
 		} else {
-			printf("not ok %s\n", runs[i].s.name);
+			printf("not ok %s\n", cut_runs[i].s.name);
 			failed++;
 		}
-		printf("%s: %llu cuts\n", runs[i].s.name, (unsigned long long)(counts->first - before));
+		printf("%s: %llu cuts\n", cut_runs[i].s.name, (unsigned long long)(counts->first - before));
 	}
 	explore_print();
 	printf("%u passed, %u failed\n", passed, failed);
