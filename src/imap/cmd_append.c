@@ -106,7 +106,8 @@ static int has_room(struct session *s, const struct literal_mark *mark)
 	if (mark->len == 0) {
 		return session_no(s, "[CANNOT] A message has at least one byte");
 	}
-	err = mark->len > LIMIT_MESSAGE ? E_TOOBIG : store_room(s->server->parts.store, s->user, mark->len);
+	err = mark->len > server_append_limit(s->server) ? E_TOOBIG
+							 : store_room(s->server->parts.store, s->user, mark->len);
 	if (err == E_AGAIN)
 		return STEP_AGAIN;
 	return err == OK ? OK : session_error(s, err);

@@ -83,6 +83,7 @@ static int check(struct session *s, struct conn *c)
 	if (conn_login(c, user.id) != OK)
 		return session_no(s, "[UNAVAILABLE] All places are taken, try again later");
 	s->user = s->u.login.user = user.id;
+	s->admin = user.admin;
 	log_notice("imap %u: %.*s has logged in", (unsigned)conn_number(c), (int)user.name_len, user.name);
 	s->stage = LOGIN_HOUSE;
 	return STEP_AGAIN;

@@ -35,6 +35,11 @@ int cmd_unsubscribe(struct session *s, struct conn *c);
 int cmd_status(struct session *s, struct conn *c);
 bool finish_create(struct session *s, struct buf *out);
 
+/* cmd_quota.c */
+int cmd_getquota(struct session *s, struct conn *c);
+int cmd_getquotaroot(struct session *s, struct conn *c);
+int cmd_setquota(struct session *s, struct conn *c);
+
 /* cmd_list.c */
 int cmd_list(struct session *s, struct conn *c);
 int cmd_lsub(struct session *s, struct conn *c);

@@ -50,6 +50,11 @@ void imap_status(const struct imap_server *v, struct imap_status *out)
 	};
 }
 
+uint64_t server_append_limit(const struct imap_server *v)
+{
+	return v->config.message_max < LIMIT_MESSAGE ? v->config.message_max : LIMIT_MESSAGE;
+}
+
 bool server_is_damaged(const struct imap_server *v, uint64_t object)
 {
 	for (uint32_t i = 0; i < SERVER_DAMAGED; i++)

@@ -31,6 +31,8 @@ struct imap_server {
 	uint8_t unescaped[SERVER_UNESCAPED]; /* of names that came quoted with escapes */
 };
 
+/* Bytes of the largest message that APPEND takes. */
+uint64_t server_append_limit(const struct imap_server *v);
 bool server_is_damaged(const struct imap_server *v, uint64_t object);
 void server_damaged(struct imap_server *v, uint64_t object);
 

@@ -78,6 +78,7 @@ struct session {
 	uint8_t stage;                 /* of the running command; 0 at its start */
 	uint8_t answer_kind;
 	bool uid;                      /* the command came behind UID */
+	bool admin;                    /* when he logged in */
 	bool condstore;                /* RFC 7162 section 3.1 */
 	bool in_line;                  /* a reply line is begun and not ended */
 	bool closing;                  /* the connection ends after the tagged line */

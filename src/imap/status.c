@@ -18,6 +18,8 @@ static const struct {
 	{"SIZE", STATUS_SIZE},
 	{"MAILBOXID", STATUS_MAILBOXID},
 	{"DELETED", STATUS_DELETED},
+	{"DELETED-STORAGE", STATUS_DELETED_STORAGE},
+	{"APPENDLIMIT", STATUS_APPENDLIMIT},
 };
 
 bool status_read(struct parse *p, uint16_t *out)
@@ -40,8 +42,7 @@ bool status_read(struct parse *p, uint16_t *out)
 	return *out != 0;
 }
 
-static void put_item(struct buf *out, uint16_t bit, const struct store_mailbox *m, const struct store *st,
-	uint32_t recent)
+static void put_item(struct session *s, struct buf *out, uint16_t bit, const struct store_mailbox *m, uint32_t recent)
 {
 	switch (bit) {
 	case STATUS_MESSAGES:
@@ -68,9 +69,16 @@ static void put_item(struct buf *out, uint16_t bit, const struct store_mailbox *
 	case STATUS_DELETED:
 		buf_put_number(out, m->deleted);
 		break;
+	case STATUS_DELETED_STORAGE:
+		/* octets: RFC 9208 section 4.1.4 takes it for a sum of RFC822.SIZE */
+		buf_put_number(out, m->deleted_size);
+		break;
+	case STATUS_APPENDLIMIT:
+		buf_put_number(out, server_append_limit(s->server));
+		break;
 	default:
 		buf_putc(out, '(');
-		reply_mailbox_id(out, st, m->id);
+		reply_mailbox_id(out, s->server->parts.store, m->id);
 		buf_putc(out, ')');
 		break;
 	}
@@ -95,7 +103,7 @@ int status_put(struct session *s, struct buf *out, uint32_t mailbox, struct byte
 		if (!(wanted & items[i].bit))
 			continue;
 		buf_printf(out, "%s%s ", first ? "" : " ", items[i].name);
-		put_item(out, items[i].bit, &m, st, recent);
+		put_item(s, out, items[i].bit, &m, recent);
 		first = false;
 	}
 	buf_puts(out, ")\r\n");

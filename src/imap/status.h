@@ -1,5 +1,5 @@
 /* The items of STATUS, for the command and for LIST ... RETURN (STATUS (...))
- * (RFC 3501, 5819, 7162, 8438, 8474). */
+ * (RFC 3501, 5819, 7162, 7889, 8438, 8474, 9208). */
 #ifndef IMAP_STATUS_H
 #define IMAP_STATUS_H
 
@@ -16,7 +16,9 @@ enum {
 	STATUS_HIGHESTMODSEQ = 32,
 	STATUS_SIZE = 64,
 	STATUS_MAILBOXID = 128,
-	STATUS_DELETED = 256
+	STATUS_DELETED = 256,
+	STATUS_DELETED_STORAGE = 512,
+	STATUS_APPENDLIMIT = 1024
 };
 
 /* A list of items in brackets. */

@@ -295,7 +295,7 @@ int store_move(struct store *st, uint32_t mailbox, uint32_t target, const uint32
 		return err;
 	err = change_uids_left(target_head->uidnext, count);
 	if (err == OK && m.owner != t.owner)
-		err = store_room(st, t.owner, size);
+		err = space_for_entries(st, t.owner, size, count);
 	if (err == OK)
 		err = map_bits(st, mailbox, target, keywords, map);
 	if (err != OK)

@@ -234,7 +234,7 @@ bool store_evict_running(const struct store *st)
 void store_evict_preview_begin(struct store *st, uint32_t owner)
 {
 	struct evict *ev = &st->evict;
-	uint64_t all = owner ? st->config.owner_quota : space_capacity(st), used = st->super.live, messages, goal;
+	uint64_t all = owner ? quota_bytes(st, owner) : space_capacity(st), used = st->super.live, messages, goal;
 	uint64_t high = all / 100 * ev->config.high, low = all / 100 * ev->config.low;
 
 	if (owner)
@@ -243,7 +243,8 @@ void store_evict_preview_begin(struct store *st, uint32_t owner)
 	ev->preview_number++;
 	memset(&ev->seen, 0, sizeof ev->seen);
 	ev->preview.stage = EVICT_NONE;
-	if (!ev->configured || all == 0 || evict_plan_begin(st, &ev->preview, owner, 0, goal, 1) != OK)
+	if (!ev->configured || all == 0 || all == STORE_NO_QUOTA ||
+		evict_plan_begin(st, &ev->preview, owner, 0, goal, 1) != OK)
 		ev->preview.stage = EVICT_NONE;
 	ev->preview_walk = (struct evict_walk){ .owner = owner };
 	ev->seen.goal = goal;

@@ -81,6 +81,14 @@ void names_recent(uint8_t *body, uint32_t mailbox, uint32_t uid)
 	put_le32(body + 5, uid);
 }
 
+void names_quota(uint8_t *body, uint32_t owner, const struct store_quota *quota)
+{
+	body[0] = NAMES_QUOTA;
+	put_le32(body + 1, owner);
+	put_le64(body + 5, quota->bytes);
+	put_le64(body + 13, quota->messages);
+}
+
 size_t names_drop(uint8_t *body, uint32_t mailbox)
 {
 	body[0] = NAMES_DROP;

@@ -12,7 +12,8 @@ enum names_op {
 	NAMES_KEYWORD,    /* mailbox, bit, name */
 	NAMES_RECENT,     /* mailbox, uid */
 	NAMES_DROP,       /* id: a doomed mailbox has no messages left */
-	NAMES_FORGET      /* owner: all mailboxes and subscriptions */
+	NAMES_FORGET,     /* owner: all mailboxes, subscriptions and limits */
+	NAMES_QUOTA       /* owner, bytes, messages */
 };
 
 /* Names whose hashes are equal take the next places; more of them than this

@@ -262,7 +262,19 @@ static int do_forget(struct store *st, uint32_t owner)
 	while ((n = tree_seek(&st->tree, k, &found, name, sizeof name)) >= 0 && found.hi == k.hi)
 		if ((err = tree_delete(&st->tree, found, 0)) != OK)
 			return err;
-	return err == E_NOENT ? OK : err;
+	return err == E_NOENT ? quota_forget(st, owner) : err;
+}
+
+static int do_quota(struct store *st, struct fields *f)
+{
+	uint32_t owner = take_word(f);
+	struct bytes limits = take(f, 16);
+	struct store_quota quota;
+
+	if (f->bad)
+		return E_SYNTAX;
+	quota = (struct store_quota){ le64(limits.data), le64(limits.data + 8) };
+	return quota_apply(st, owner, &quota);
 }
 
 /* ---- all of them ---- */
@@ -311,6 +323,9 @@ int apply_names(struct store *st, const struct record *r, const uint8_t *body)
 			break;
 		case NAMES_SUBSCRIBE:
 			err = do_subscribe(st, &f);
+			break;
+		case NAMES_QUOTA:
+			err = do_quota(st, &f);
 			break;
 		case NAMES_FORGET:
 			err = do_forget(st, take_word(&f));

@@ -208,11 +208,15 @@ static uint64_t spare_of(const struct store *st, uint64_t all)
 	return st->evict.configured && st->evict.config.on ? all / 100 * st->evict.config.high : all;
 }
 
-static int owner_room(struct store *st, uint32_t owner, uint64_t size, enum room room)
+static int owner_room(struct store *st, uint32_t owner, uint64_t size, size_t n, enum room room)
 {
-	uint64_t quota = st->config.owner_quota, used, messages, low;
+	uint64_t quota = quota_bytes(st, owner), used, messages, low;
 
-	if (quota == 0 || owner == 0)
+	if (owner == 0)
+		return OK;
+	if (!quota_has_messages(st, owner, n))
+		return E_FULL;
+	if (quota == STORE_NO_QUOTA)
 		return OK;
 	store_owner_usage(st, owner, &used, &messages);
 	used += staged_for(st, owner);
@@ -285,7 +289,7 @@ static int room_for(struct store *st, uint32_t owner, uint64_t size, enum room r
 	else if (!index_has_room(st))
 		err = evict_request(st, 0, owner, INDEX_LEAST, space_index_excess(st, st->evict.config.low),
 			room == ROOM_MAKE);
-	return err == OK ? owner_room(st, owner, size, room) : err;
+	return err == OK ? owner_room(st, owner, size, 1, room) : err;
 }
 
 int store_room(struct store *st, uint32_t owner, uint64_t size)
@@ -310,13 +314,17 @@ unsigned store_used_part(struct store *st, uint32_t owner)
 
 uint64_t store_room_left(struct store *st, uint32_t owner)
 {
-	uint64_t all = spare_of(st, space_capacity(st)), quota = spare_of(st, st->config.owner_quota), used, messages;
+	uint64_t all = spare_of(st, space_capacity(st)), quota = quota_bytes(st, owner), used, messages;
 	uint64_t left = all > st->super.live ? all - st->super.live : 0;
 
 	store_owner_usage(st, owner, &used, &messages);
-	if (quota && quota - (used < quota ? used : quota) < left)
-		left = quota - (used < quota ? used : quota);
-	return left;
+	if (!quota_has_messages(st, owner, 1))
+		return 0;
+	if (quota == STORE_NO_QUOTA)
+		return left;
+	quota = spare_of(st, quota);
+	quota -= used < quota ? used : quota;
+	return quota < left ? quota : left;
 }
 
 int space_make_room(struct store *st, uint32_t owner, uint64_t size)
@@ -326,10 +334,9 @@ int space_make_room(struct store *st, uint32_t owner, uint64_t size)
 
 int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
 {
-	(void)n;
 	if (!space_for_mail(st) || !index_has_room(st))
 		return E_FULL;
-	return owner_room(st, owner, size, ROOM_MAKE);
+	return owner_room(st, owner, size, n, ROOM_MAKE);
 }
 
 /* What is not free may become it: first by cleaning, then by mail that goes. */

@@ -37,7 +37,7 @@ struct store_config {
 	const char *dir;           /* made when missing; its parent must exist */
 	uint64_t storage;          /* bytes the directory may take, at least 4 MiB */
 	uint64_t message_max;      /* bytes of the largest message taken */
-	uint64_t owner_quota;      /* live bytes a user may hold; 0: no bound but the store's */
+	uint64_t owner_quota;      /* live bytes a user without limits of his own may hold; 0: any */
 	uint32_t flag_delay_ms;    /* how long a lazy flag change may wait for its sync */
 	uint32_t cache_pages;      /* 4 KiB pages of the tree's cache, at least 48 */
 	uint32_t log_buffer;       /* bytes staged between two syncs, at least STORE_LOG_LEAST */
@@ -155,6 +155,18 @@ int store_subscription(struct store *st, uint32_t owner, uint64_t *cursor, char 
 int store_owner_remove(struct store *st, uint32_t owner, store_ticket *ticket);
 /* Live bytes and messages of a user; zeros for an unknown one. */
 void store_owner_usage(struct store *st, uint32_t owner, uint64_t *bytes_used, uint64_t *messages);
+
+/* What a user may keep, in bytes (sum of RFC822.SIZE) and messages. */
+#define STORE_NO_QUOTA UINT64_MAX
+struct store_quota {
+	uint64_t bytes, messages; /* 0: nothing at all; STORE_NO_QUOTA: as much as fits */
+};
+/* The limits that were set for him, else the configuration's. */
+void store_quota(struct store *st, uint32_t owner, struct store_quota *quota);
+/* Sets both; they replace the configuration's for this user until he is removed. */
+int store_set_quota(struct store *st, uint32_t owner, const struct store_quota *quota, store_ticket *ticket);
+/* Bytes of capacity that no mail takes. */
+uint64_t store_free(struct store *st);
 
 /* ---- messages: reading ---- */
 

@@ -235,6 +235,14 @@ int files_sync_dir(struct store *st);
 /* Before a new file is made: earlier removals must be durable (rule 5). */
 int files_before_create(struct store *st);
 
+/* ---- quota.c ---- */
+/* Bytes the user may keep; STORE_NO_QUOTA. */
+uint64_t quota_bytes(struct store *st, uint32_t owner);
+/* Whether n more messages are allowed. */
+bool quota_has_messages(struct store *st, uint32_t owner, size_t n);
+int quota_apply(struct store *st, uint32_t owner, const struct store_quota *quota);
+int quota_forget(struct store *st, uint32_t owner);
+
 /* ---- space.c ---- */
 uint64_t space_reserve_size(const struct store *st);
 uint64_t space_capacity(const struct store *st);
@@ -333,6 +341,9 @@ int names_subscription(struct store *st, uint32_t owner, struct bytes name, stru
 #define NAMES_RECENT_BYTES 9
 /* Builds the operation "UIDs below uid are recent no more". */
 void names_recent(uint8_t *body, uint32_t mailbox, uint32_t uid);
+#define NAMES_QUOTA_BYTES 21
+/* Builds the operation that sets a user's limits. */
+void names_quota(uint8_t *body, uint32_t owner, const struct store_quota *quota);
 /* Builds the operation that forgets an empty doomed mailbox; its length. */
 size_t names_drop(uint8_t *body, uint32_t mailbox);
 uint64_t names_hash(const struct store *st, struct bytes name);

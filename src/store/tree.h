@@ -25,7 +25,8 @@ enum tree_table {
 	TREE_SEGMENT,     /* 0, segment id -> live bytes and state */
 	TREE_DOOMED,      /* 0, mailbox id -> deleted, its messages still to be removed */
 	TREE_REFERENCE,   /* object id; mailbox, uid -> nothing: who shows a message that several entries show */
-	TREE_AUDIT        /* 0, number -> a message that was evicted */
+	TREE_AUDIT,       /* 0, number -> a message that was evicted */
+	TREE_QUOTA        /* 0, owner -> limits that were set for him */
 };
 
 static inline struct key tree_key(enum tree_table table, uint64_t first, uint64_t second)

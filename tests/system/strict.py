@@ -343,9 +343,30 @@ class Reader:
             self.need(b" ")
             if key == b"MAILBOXID":
                 return key, self.object_id()
-            return key, self.number(bits=63 if key in (b"SIZE", b"HIGHESTMODSEQ") else 32)
+            return key, self.number(bits=63 if key in (b"SIZE", b"HIGHESTMODSEQ", b"DELETED-STORAGE") else 32)
 
         return name, dict(self.list_of(item))
+
+    def quota(self):
+        self.need(b" ")
+        root = self.astring()
+        self.need(b" ")
+
+        def resource():
+            name = self.take(ATOM, "resource-name").upper()
+            self.need(b" ")
+            used = self.number(bits=63)
+            self.need(b" ")
+            return name, (used, self.number(bits=63))
+
+        return root, dict(self.list_of(resource, 1))
+
+    def quotaroot(self):
+        self.need(b" ")
+        mailbox, roots = self.astring(), []
+        while self.skip(b" "):
+            roots.append(self.astring())
+        return mailbox, roots
 
     def esearch(self):
         found = {}
@@ -454,7 +475,8 @@ def read(response):
     else:
         readers = {b"CAPABILITY": r.capabilities, b"SEARCH": r.search, b"ESEARCH": r.esearch,
                    b"ENABLED": r.names, b"NAMESPACE": r.namespaces, b"ID": r.id_pairs,
-                   b"LIST": r.mailbox_list, b"LSUB": r.mailbox_list, b"STATUS": r.status_items}
+                   b"LIST": r.mailbox_list, b"LSUB": r.mailbox_list, b"STATUS": r.status_items,
+                   b"QUOTA": r.quota, b"QUOTAROOT": r.quotaroot}
         if kind not in readers:
             r.fault("response-data")
         if kind in (b"LIST", b"LSUB", b"STATUS"):
