@@ -184,8 +184,9 @@ static int warn(struct eviction *e, uint32_t owner, unsigned part)
 		put_when(e, &text);
 		buf_puts(&text,
 			notice_say(n,
-				"\nTo keep a message, flag it (the star) or give it the keyword $Keep. Drafts and mail of the "
-				"last day stay. You can also delete what you do not need.\n",
+				"\nTo keep a message, flag it (the star) or give it the keyword $Keep. "
+				"Drafts and mail of the last day stay. "
+				"You can also delete what you do not need.\n",
 				"\n残したいメールには、フラグ（スター）"
 				"またはキーワード $Keep "
 				"を付けてください。下書きと直近一日のメールは"
