@@ -21,6 +21,10 @@
 /* Cleaning copies segments of which at least this part is garbage: below it,
  * copying costs more flash than it wins. */
 #define GARBAGE_PART 8
+/* Before mail is let go: those of which this part is garbage, which small messages
+ * leave that came one by one, each with a block of its own. Copying costs less
+ * than half of what it wins. */
+#define PACK_PART 2
 /* Messages that one slice of cleaning looks at. */
 #define CLEAN_RECORDS 32
 /* Rows of segments that one slice looks at. */
@@ -31,6 +35,11 @@ bool clean_space_is_low(const struct store *st)
 	uint64_t keep = 2 * (uint64_t)st->super.segment_size + st->config.storage / 16;
 
 	return st->charged + keep + (st->reserve_there ? 0 : space_reserve_size(st)) > st->config.storage;
+}
+
+bool clean_can_pack(const struct store *st)
+{
+	return st->pack_hopeless_at != st->garbage_made;
 }
 
 bool clean_is_hopeless(const struct store *st)
@@ -301,14 +310,15 @@ int clean_slice(struct store *st)
 {
 	struct look *look = &st->look;
 	bool low = clean_space_is_low(st), clean = (low || st->clean_wanted) && !clean_is_hopeless(st);
+	bool pack = st->pack_wanted && clean_can_pack(st);
 	int err;
 
 	if (st->cleaning.segment)
 		return clean_on(st);
 	if (!look->open) {
-		if (!clean && !st->sweep_due)
+		if (!clean && !pack && !st->sweep_due)
 			return OK;
-		*look = (struct look){ .open = true, .garbage = st->garbage_made };
+		*look = (struct look){ .open = true, .pack = pack, .garbage = st->garbage_made };
 		st->sweep_due = false;
 	}
 	err = look_slice(st);
@@ -320,6 +330,13 @@ int clean_slice(struct store *st)
 		st->checkpoint_due = true;
 		return E_AGAIN;
 	}
+	if (pack && look->victim && look->victim_garbage >= look->victim_size / PACK_PART)
+		return clean_begin(st, look->victim);
+	if (pack && !look->pack)
+		return E_AGAIN; /* it had not seen all with that in mind */
+	if (pack)
+		st->pack_hopeless_at = look->garbage;
+	st->pack_wanted = false;
 	if (!clean)
 		return OK;
 	if (look->victim)

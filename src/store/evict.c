@@ -122,6 +122,11 @@ static int begin_plan(struct store *st)
 	ev->want = -1;
 	if (!ev->now && (!ev->config.on || !mark_is_passed(st) || port_now_us() < ev->pressed_until_us))
 		return OK;
+	/* What small messages waste is won first: it costs nobody his mail. */
+	if (!ev->now && space_index_excess(st, ev->config.high) == 0 && clean_can_pack(st)) {
+		st->pack_wanted = true;
+		return E_AGAIN;
+	}
 	mark_goal(st, &goal, &least);
 	if (ev->now)
 		least = 1;

@@ -135,6 +135,7 @@ struct super {
 /* A look over all segments, some rows a slice. */
 struct look {
 	bool open;            /* under way */
+	bool pack;            /* begun when room was wanted before mail goes */
 	uint32_t next;        /* the segment to look at next */
 	bool waiting;         /* one is dead, but a checkpoint still needs it */
 	uint32_t victim;      /* the one with the most garbage for its size, 0: none worth it */
@@ -194,6 +195,8 @@ struct store {
 	bool idle_wanted;       /* upkeep waits for the end of a commit */
 	uint64_t checkpoint_log; /* bytes logged since the last checkpoint */
 	bool clean_wanted;       /* somebody waits for room that cleaning can make */
+	bool pack_wanted;        /* mail would be let go: first segments that are mostly garbage are cleaned */
+	uint64_t pack_hopeless_at; /* garbage_made when there was none of these */
 	uint64_t garbage_made;   /* counts what may have made garbage: removed messages, closed segments */
 	uint64_t hopeless_at;    /* garbage_made when a look found no segment worth cleaning */
 	struct look look;
@@ -311,6 +314,8 @@ int clean_slice(struct store *st);
 bool clean_space_is_low(const struct store *st);
 /* Cleaning can make no room as things are. */
 bool clean_is_hopeless(const struct store *st);
+/* Whether segments may be there that are garbage by half. */
+bool clean_can_pack(const struct store *st);
 
 /* ---- segment.c ---- */
 /* Bytes of a segment of that file size. */
