@@ -244,7 +244,7 @@ void store_evict_preview_begin(struct store *st, uint32_t owner)
 
 	if (owner)
 		store_owner_usage(st, owner, &used, &messages);
-	goal = (used > high ? used : high) - low;
+	goal = all == STORE_NO_QUOTA ? 0 : (used > high ? used : high) - low;
 	ev->preview_number++;
 	memset(&ev->seen, 0, sizeof ev->seen);
 	ev->preview.stage = EVICT_NONE;

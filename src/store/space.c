@@ -304,10 +304,10 @@ int store_room_spare(struct store *st, uint32_t owner, uint64_t size)
 
 unsigned store_used_part(struct store *st, uint32_t owner)
 {
-	uint64_t quota = st->config.owner_quota, used, messages, part = st->super.live / (space_capacity(st) / 100 + 1);
+	uint64_t quota = quota_bytes(st, owner), used, messages, part = st->super.live / (space_capacity(st) / 100 + 1);
 
 	store_owner_usage(st, owner, &used, &messages);
-	if (quota && used / (quota / 100 + 1) > part)
+	if (quota != STORE_NO_QUOTA && used / (quota / 100 + 1) > part)
 		part = used / (quota / 100 + 1);
 	return part > 100 ? 100 : (unsigned)part;
 }
