@@ -17,6 +17,7 @@
 #include "mta/lmtp.h"
 #include "mta/smtp.h"
 #include "net/tls.h"
+#include "port/network.h"
 #include "port/system.h"
 #include "view/arrival.h"
 #include "view/search.h"
@@ -119,6 +120,11 @@ static void signals(void *context, unsigned taken)
 
 /* ---- start ---- */
 
+/* How often the store's lock is tried, and milliseconds between two tries: a tool
+ * holds it for as long as one message takes, or one import. */
+#define STORE_TRIES 20
+#define STORE_TRY_MS 100
+
 static int start_services(void)
 {
 	const struct imap_parts parts = { server.store, server.views, server.arrivals, server.searches,
@@ -165,11 +171,20 @@ static int start_services(void)
 	return OK;
 }
 
+/* A tool that found no server to ask has opened the store itself, for a moment: it
+ * is waited for. */
+static void wait_for_tools(void)
+{
+	for (unsigned i = 0; i < STORE_TRIES && store_in_use(config->store); i++)
+		(void)port_wait(NULL, 0, STORE_TRY_MS);
+}
+
 static int start_store(void)
 {
 	char reason[PORT_PATH_MAX + 128] = "the users can't be read";
 	int err = accounts_init(&server.accounts, &arena, config->users, budget->logins);
 
+	wait_for_tools();
 	if (err == OK)
 		err = store_open(&server.store, &arena, &budget->store, reason, sizeof reason);
 	if (err != OK && !reason[0])

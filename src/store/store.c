@@ -187,6 +187,20 @@ static int open_store(struct store *st, char *reason, size_t cap)
 	return err;
 }
 
+bool store_in_use(const char *dir)
+{
+	char path[PORT_PATH_MAX];
+	port_file lock;
+
+	(void)snprintf(path, sizeof path, "%s/lock", dir);
+	if (!port_exists(path))
+		return false;
+	lock = port_lock(path);
+	if (lock >= 0)
+		port_close(lock);
+	return lock == E_BUSY;
+}
+
 int store_open(struct store **out, struct arena *arena, const struct store_config *config, char *reason, size_t cap)
 {
 	struct store *st = arena_take(arena, sizeof *st);

@@ -55,6 +55,8 @@ size_t store_memory(const struct store_config *config);
  * another process has it. E_NOTSUP: volatile medium or more storage than disk.
  * E_DAMAGED: neither superblock can be used (`check --repair`). */
 int store_open(struct store **st, struct arena *arena, const struct store_config *config, char *reason, size_t cap);
+/* Whether another process has the store in that directory now. */
+bool store_in_use(const char *dir);
 /* Commits, checkpoints and unlocks. */
 void store_close(struct store *st);
 

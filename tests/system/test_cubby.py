@@ -5,6 +5,8 @@ import os
 import pty
 import re
 import stat
+import subprocess
+import threading
 import time
 import unittest
 
@@ -48,6 +50,19 @@ class Offline(unittest.TestCase):
         self.box.start()
         with Imap(self.box, login="anna") as c:
             self.assertEqual(c.count("INBOX"), 0)
+
+    def test_the_server_waits_for_a_tool_at_work(self):
+        tool = subprocess.Popen([tool_binary(), "-c", self.box.path("conf"), "deliver", "anna"], stdin=subprocess.PIPE,
+                                cwd=self.box.dir)
+        tool.stdin.write(b"Subject: slow\n\n")
+        tool.stdin.flush()
+        lock = os.path.join(self.box.path("store"), "lock")
+        while not os.path.exists(lock):
+            time.sleep(0.01)
+        threading.Timer(0.6, lambda: tool.communicate(b"body\n")).start()
+        self.box.start()
+        with Imap(self.box, login="anna") as c:
+            self.assertEqual(c.count("INBOX"), 1)
 
     def test_status_needs_a_server(self):
         result = self.box.cubby("status")
