@@ -134,7 +134,8 @@ static int body_piece(struct session *s, struct fetch_unit *u, struct buf *out)
 
 	if (len == 0)
 		return OK;
-	n = store_body(s->server->parts.store, u->entry.object, u->offset, out->data + out->len, len);
+	n = store_body_ahead(s->server->parts.store, u->entry.object, u->offset, out->data + out->len, len,
+		u->left - len);
 	if (n <= 0)
 		return n < 0 ? (int)n : E_DAMAGED;
 	hide_nul(out->data + out->len, (size_t)n);

@@ -154,36 +154,81 @@ int64_t store_summary(struct store *st, uint64_t object, void *space, size_t cap
 	return n;
 }
 
-/* Reads whole frames from `frame` on into the scratch, verifies them and
- * copies what is wanted of them. */
-static int64_t read_frames(struct store *st, uint64_t id, const struct object *o, port_file f, uint64_t start,
-	uint64_t offset, uint8_t *out, size_t len)
+/* Reads frames from the one that holds `offset` on: as many as are wanted now,
+ * and along with them those that will be wanted next. */
+static int fill_frames(struct store *st, uint64_t id, const struct object *o, port_file f, uint64_t start,
+	uint64_t offset, uint64_t len)
 {
-	uint32_t frame = (uint32_t)(offset / FRAME_DATA);
-	uint64_t at = (uint64_t)frame * FRAME, left = frames_size(o->size) - at;
+	struct frames *c = &st->frames;
+	uint32_t first = (uint32_t)(offset / FRAME_DATA);
+	uint64_t at = (uint64_t)first * FRAME, left = frames_size(o->size) - at;
 	uint64_t want = (offset % FRAME_DATA + len + FRAME_DATA - 1) / FRAME_DATA * FRAME;
-	size_t n = (size_t)(want < SCRATCH ? want : SCRATCH), done = 0;
 	int64_t got;
 
-	if (n > left)
-		n = (size_t)left;
-	got = read_again(f, start + at, st->scratch, n);
-	if (got != (int64_t)n)
+	if (c->object == id && first == c->first + (c->bytes + FRAME - 1) / FRAME)
+		want = SCRATCH;
+	if (want > SCRATCH)
+		want = SCRATCH;
+	if (want > left)
+		want = left;
+	c->object = 0;
+	got = read_again(f, start + at, c->data, (size_t)want);
+	if (got != (int64_t)want)
 		return got < 0 ? E_IO : E_DAMAGED;
-	for (size_t i = 0; i < n && done < len; i += FRAME, frame++) {
-		size_t data = (n - i < FRAME ? n - i : FRAME) - 4, skip = done ? 0 : (size_t)(offset % FRAME_DATA);
-		size_t take;
+	*c = (struct frames){ .object = id, .first = first, .bytes = (uint32_t)want, .data = c->data };
+	return OK;
+}
 
-		if (frame_crc(id, frame, st->scratch + i, data) != le32(st->scratch + i + data))
+/* Copies what is wanted of the frames that were read; each is verified when it
+ * is first looked at. A message's bytes never change and its id is never used
+ * again, so what was read stays right wherever the message goes. */
+static int64_t take_frames(struct frames *c, uint64_t offset, uint8_t *out, size_t len)
+{
+	uint32_t frame = (uint32_t)(offset / FRAME_DATA);
+	size_t done = 0;
+
+	for (uint32_t i = frame - c->first; i * FRAME < c->bytes && done < len; i++) {
+		const uint8_t *p = c->data + i * FRAME;
+		size_t data = (c->bytes - i * FRAME < FRAME ? c->bytes - i * FRAME : FRAME) - 4;
+		size_t skip = done ? 0 : (size_t)(offset % FRAME_DATA), take;
+
+		if (i >= c->verified && frame_crc(c->object, c->first + i, p, data) != le32(p + data)) {
+			c->object = 0;
 			return done ? (int64_t)done : E_DAMAGED;
+		}
+		if (i == c->verified)
+			c->verified++;
 		take = data - skip < len - done ? data - skip : len - done;
-		memcpy(out + done, st->scratch + i + skip, take);
+		memcpy(out + done, p + skip, take);
 		done += take;
 	}
 	return (int64_t)done;
 }
 
-int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *data, size_t len)
+static bool has_frame(const struct frames *c, uint64_t id, uint64_t offset)
+{
+	uint64_t frame = offset / FRAME_DATA;
+
+	return c->object == id && frame >= c->first && (frame - c->first) * FRAME < c->bytes;
+}
+
+static int64_t read_frames(struct store *st, uint64_t id, const struct object *o, uint64_t offset, uint8_t *out,
+	size_t len, uint64_t ahead)
+{
+	if (!has_frame(&st->frames, id, offset)) {
+		port_file f = files_open(st, o->blob, o->blob ? id : o->segment);
+		uint64_t start = o->blob ? 0 : (uint64_t)o->offset * RECORD_ALIGN + RECORD_HEADER + o->body_len;
+		int err = f == E_NOENT ? E_DAMAGED : f;
+
+		if (f >= 0)
+			err = fill_frames(st, id, o, f, start, offset, len + ahead);
+		if (err < 0)
+			return err;
+	}
+	return take_frames(&st->frames, offset, out, len);
+}
+
+int64_t store_body_ahead(struct store *st, uint64_t object, uint64_t offset, void *data, size_t len, uint64_t ahead)
 {
 	struct object o;
 	size_t done = 0;
@@ -196,14 +241,8 @@ int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *dat
 	if (len > o.size - offset)
 		len = (size_t)(o.size - offset);
 	while (done < len) {
-		port_file f = files_open(st, o.blob, o.blob ? object : o.segment);
-		uint64_t start = o.blob ? 0 : (uint64_t)o.offset * RECORD_ALIGN + RECORD_HEADER + o.body_len;
-		int64_t n = f;
+		int64_t n = read_frames(st, object, &o, offset + done, (uint8_t *)data + done, len - done, ahead);
 
-		if (f >= 0)
-			n = read_frames(st, object, &o, f, start, offset + done, (uint8_t *)data + done, len - done);
-		else if (f == E_NOENT)
-			n = E_DAMAGED;
 		if (n < 0 && done)
 			break;
 		if (n == E_DAMAGED)
@@ -213,4 +252,9 @@ int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *dat
 		done += (size_t)n;
 	}
 	return (int64_t)done;
+}
+
+int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *data, size_t len)
+{
+	return store_body_ahead(st, object, offset, data, len, 0);
 }

@@ -126,6 +126,8 @@ static int check_frames(const struct teller *t, uint64_t id, const struct object
 	uint8_t piece[FRAME_DATA];
 	int64_t n;
 
+	/* what lies on flash counts, not what was read from there before */
+	st->frames.object = 0;
 	while (st->check.offset < o->size) {
 		n = store_body(st, id, st->check.offset, piece, sizeof piece);
 		if (n == E_IO || n == 0)

@@ -28,7 +28,7 @@ static uint32_t chunk_count(const struct store_config *config)
 size_t store_memory(const struct store_config *config)
 {
 	return arena_size(sizeof(struct store)) + tree_memory(config->cache_pages) + arena_size(config->log_buffer) +
-		arena_size(LOG_ITEMS * sizeof(struct log_item)) + arena_size(SCRATCH) + arena_size(BODY_MAX) +
+		arena_size(LOG_ITEMS * sizeof(struct log_item)) + 2 * arena_size(SCRATCH) + arena_size(BODY_MAX) +
 		pool_size(UPLOAD_BYTES, config->uploads) + pool_size(FRAME, chunk_count(config));
 }
 
@@ -105,9 +105,11 @@ static bool take_memory(struct store *st, struct arena *arena)
 	st->log.buffer = arena_take(arena, c->log_buffer);
 	st->log.items = arena_take(arena, LOG_ITEMS * sizeof(struct log_item));
 	st->scratch = arena_take(arena, SCRATCH);
+	st->frames.data = arena_take(arena, SCRATCH);
 	st->replay = arena_take(arena, BODY_MAX);
 	return tree_init(&st->tree, arena, c->cache_pages, entry_sums) && st->log.buffer && st->log.items &&
-		st->scratch && st->replay && pool_init(&st->uploads, arena, "uploads", UPLOAD_BYTES, c->uploads) &&
+		st->scratch && st->frames.data && st->replay &&
+		pool_init(&st->uploads, arena, "uploads", UPLOAD_BYTES, c->uploads) &&
 		pool_init(&st->chunks, arena, "arriving mail", FRAME, chunk_count(c));
 }
 

@@ -226,6 +226,9 @@ int64_t store_summary(struct store *st, uint64_t object, void *space, size_t cap
 /* Bytes of the message from offset on; fewer than len only at its end. Bytes
  * whose checksum fails are never returned: E_DAMAGED. E_GONE, E_IO. */
 int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *data, size_t len);
+/* The same, where `ahead` bytes behind these will be asked for next: they are
+ * read along as far as that costs no memory. */
+int64_t store_body_ahead(struct store *st, uint64_t object, uint64_t offset, void *data, size_t len, uint64_t ahead);
 /* Keeps a message readable although its last entry may be expunged: for a
  * literal whose size has been announced. At most one a session; E_NOMEM. Pins
  * are counted; every pin wants its unpin. */

@@ -96,6 +96,13 @@ struct pin {
 	struct object place;
 };
 
+/* Frames of a message that were read last. */
+struct frames {
+	uint64_t object; /* 0: none */
+	uint32_t first, bytes, verified; /* the first frame; bytes of all; how many were verified from the first on */
+	uint8_t *data;   /* SCRATCH bytes */
+};
+
 struct handle {
 	port_file file; /* -1: free */
 	bool blob;
@@ -211,6 +218,7 @@ struct store {
 	uint64_t log_bytes;
 	uint64_t checkpoints, cleaned, damaged;
 	struct check check;
+	struct frames frames;
 	uint8_t *scratch;     /* SCRATCH bytes, free between calls */
 	uint8_t *replay;      /* a record's body during recovery and cleaning */
 };

@@ -232,6 +232,21 @@ static int sent(struct search *q, const struct search_node *n)
 	return day >= n->u.range.low && day <= n->u.range.high;
 }
 
+/* On to the next byte that matters: attachments are not read. False when there
+ * is none. */
+static bool pass_unsearched(struct search *q)
+{
+	uint32_t wants = body_search_wants(&q->body);
+
+	if (wants == LIMIT_MESSAGE)
+		return false;
+	if (wants > q->pos) {
+		body_search_seek(&q->body, wants);
+		q->pos = wants;
+	}
+	return true;
+}
+
 static int in_message(struct search *q, unsigned at, bool headers)
 {
 	struct searches *s = q->owner;
@@ -257,7 +272,7 @@ static int in_message(struct search *q, unsigned at, bool headers)
 		q->bytes += (uint32_t)n;
 		q->pos += (uint64_t)n;
 		found = n > 0 && body_search_push(&q->body, bytes_make(s->piece, (size_t)n));
-		if (found || n < (int64_t)sizeof s->piece) {
+		if (found || n < (int64_t)sizeof s->piece || !pass_unsearched(q)) {
 			q->reading = false;
 			return found || body_search_end(&q->body);
 		}

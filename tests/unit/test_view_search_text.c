@@ -136,6 +136,34 @@ T_TEST(body_keys)
 	expect_text(SEARCH_TEXT, "third", "3");
 }
 
+/* Text stands before and behind a large attachment, whose bytes are not read. */
+T_TEST(attachments_are_passed_over)
+{
+	static char text[400000];
+	size_t at = (size_t)sprintf(text,
+		"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+		"--b\r\n\r\nin front\r\n--b\r\nContent-Type: application/octet-stream; name=attached\r\n\r\n");
+
+	while (at < 300000)
+		at += (size_t)sprintf(text + at, "inside %zu\r\n", at);
+	at += (size_t)sprintf(text + at, "--b\r\n\r\nbehind\r\n--b--\r\n");
+	setup();
+	add_text(text);
+	T_EQ(view_open(views, &view, 1, false, NULL), OK);
+	expect_text(SEARCH_BODY, "in front", "1");
+	expect_text(SEARCH_BODY, "behind", "1");
+	expect_text(SEARCH_TEXT, "behind", "1");
+	expect_text(SEARCH_TEXT, "attached", "1");
+	expect_text(SEARCH_BODY, "attached", "");
+	expect_text(SEARCH_BODY, "inside", "");
+	expect_text(SEARCH_TEXT, "inside", "");
+	T_OK(fake.bodies < 14 * 3 * 8192);
+	fake.bodies = 0;
+	expect_text(SEARCH_BODY, "nowhere", "");
+	T_OK(fake.bodies > 0 && fake.bodies < 2 * 3 * 8192);
+	view_close(views, &view);
+}
+
 /* Fields anywhere in a long header: across the pieces that are read, and longer
  * than a piece. */
 T_TEST(long_headers)
@@ -397,7 +425,8 @@ T_TEST(damaged_summary_spoils_no_other)
 	}
 }
 
-T_MAIN(T_RUN(header_keys) T_RUN(sent_days_are_those_of_the_date_field) T_RUN(body_keys) T_RUN(long_headers)
-		T_RUN(long_fields) T_RUN(long_bodies_in_slices) T_RUN(more_strings_than_places_for_them)
-			T_RUN(cheap_keys_first) T_RUN(unreadable_messages) T_RUN(expunges_meanwhile)
-				T_RUN(message_that_breaks_in_the_middle) T_RUN(damaged_summary_spoils_no_other))
+T_MAIN(T_RUN(header_keys) T_RUN(sent_days_are_those_of_the_date_field) T_RUN(body_keys)
+		T_RUN(attachments_are_passed_over) T_RUN(long_headers) T_RUN(long_fields) T_RUN(long_bodies_in_slices)
+			T_RUN(more_strings_than_places_for_them) T_RUN(cheap_keys_first) T_RUN(unreadable_messages)
+				T_RUN(expunges_meanwhile) T_RUN(message_that_breaks_in_the_middle)
+					T_RUN(damaged_summary_spoils_no_other))
