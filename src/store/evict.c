@@ -27,15 +27,18 @@ void store_evict_configure(struct store *st, const struct store_evict_config *co
 	ev->pressed_until_us = 0;
 	for (unsigned i = 0; i < EVICT_WANTS; i++)
 		ev->wants[i].known_until_us = 0;
-	/* A plan made by other rules is none. */
+	/* A plan made by other rules is none, and what is being carried out ends. */
 	ev->preview.stage = EVICT_NONE;
 	if (!ev->running)
 		ev->plan.stage = EVICT_NONE;
+	ev->done_walking = true;
+	evict_batch_drop(st);
 }
 
 /* ---- needs ---- */
 
-static struct evict_want *find_want(struct store *st, uint32_t owner)
+/* What may go for the store's sake depends on who asks. */
+static struct evict_want *find_want(struct store *st, uint32_t owner, uint32_t requester)
 {
 	struct evict *ev = &st->evict;
 	struct evict_want *oldest = NULL;
@@ -43,12 +46,12 @@ static struct evict_want *find_want(struct store *st, uint32_t owner)
 	for (unsigned i = 0; i < EVICT_WANTS; i++) {
 		struct evict_want *w = &ev->wants[i];
 
-		if (w->used && w->owner == owner)
+		if (w->used && w->owner == owner && w->requester == requester)
 			return w;
 		if ((int)i != ev->want && (!oldest || w->asked_us < oldest->asked_us))
 			oldest = w;
 	}
-	*oldest = (struct evict_want){ .used = true, .owner = owner };
+	*oldest = (struct evict_want){ .used = true, .owner = owner, .requester = requester };
 	return oldest;
 }
 
@@ -59,13 +62,12 @@ int evict_request(struct store *st, uint32_t owner, uint32_t requester, uint64_t
 
 	if (!st->evict.configured || !st->evict.config.on)
 		return E_FULL;
-	w = find_want(st, owner);
+	w = find_want(st, owner, requester);
 	w->asked_us = now;
 	if (now < w->known_until_us && (w->possible < bytes || !act)) {
 		st->evict.refused += w->possible < bytes;
 		return w->possible < bytes ? E_FULL : OK;
 	}
-	w->requester = requester;
 	if (act) {
 		if (bytes > w->least)
 			w->least = bytes;
@@ -94,6 +96,14 @@ static void mark_goal(const struct store *st, uint64_t *goal, uint64_t *least)
 	*least = live > part * st->evict.config.high ? live - part * st->evict.config.high : 1;
 	if (space_index_excess(st, st->evict.config.low) > *goal)
 		*goal = space_index_excess(st, st->evict.config.low);
+}
+
+/* What was asked for while others made room was counted without that: who still
+ * needs it asks again. */
+static void forget_asked(struct evict *ev)
+{
+	for (unsigned i = 0; i < EVICT_WANTS; i++)
+		ev->wants[i].goal = ev->wants[i].least = 0;
 }
 
 static bool waits(const struct evict_want *w)
@@ -162,7 +172,9 @@ static void end_plan(struct store *st)
 		begin_run(st);
 		return;
 	}
-	if (!w) {
+	if (w) {
+		w->goal = w->least = 0;
+	} else {
 		ev->pressed_until_us = port_now_us() + PRESSED_US;
 		log_warning("store: %llu%% of the storage for mail is used, and too little of it may go (%llu KiB)",
 			(unsigned long long)(st->super.live / (space_capacity(st) / 100 + 1)),
@@ -179,9 +191,9 @@ static void end_run(struct store *st, int err)
 
 	ev->running = ev->by_hand = false;
 	ev->plan.stage = EVICT_NONE;
-	ev->batch.n = 0;
-	ev->archived = 0;
+	evict_batch_drop(st);
 	ev->ticket = 0;
+	forget_asked(ev);
 	if (ev->removed)
 		log_notice("store: %llu messages were let go to make room", (unsigned long long)ev->removed);
 	if (err != OK)
@@ -193,6 +205,17 @@ static void end_run(struct store *st, int err)
 	} else if (vain) {
 		ev->pressed_until_us = port_now_us() + PRESSED_US;
 	}
+}
+
+/* The index can't be read somewhere: nothing goes, everything else goes on. */
+static void break_plan(struct store *st, int err)
+{
+	struct evict *ev = &st->evict;
+
+	log_error("store: what may go can't be found out (%s)", err_text(err));
+	ev->plan.stage = EVICT_SHORT;
+	ev->plan.possible = 0;
+	end_plan(st);
 }
 
 int evict_slice(struct store *st)
@@ -212,11 +235,19 @@ int evict_slice(struct store *st)
 		err = evict_plan_slice(st, &ev->plan);
 		if (err == OK)
 			end_plan(st);
-		if (err != OK && err != E_AGAIN)
-			ev->plan.stage = EVICT_NONE;
-		return err == OK ? E_AGAIN : err;
+		else if (err != E_AGAIN)
+			break_plan(st, err);
+		return E_AGAIN;
+	}
+	/* In turns with the rules of mailboxes: there may always be one to look at. */
+	if (!ev->expiring && ev->expired_last) {
+		ev->expired_last = false;
+		err = begin_plan(st);
+		if (err != OK)
+			return err;
 	}
 	err = evict_expire_slice(st);
+	ev->expired_last = err == E_AGAIN;
 	return err == OK ? begin_plan(st) : err;
 }
 
@@ -245,11 +276,13 @@ void store_evict_preview_begin(struct store *st, uint32_t owner)
 	if (owner)
 		store_owner_usage(st, owner, &used, &messages);
 	goal = all == STORE_NO_QUOTA ? 0 : (used > high ? used : high) - low;
+	if (!owner && space_index_excess(st, ev->config.low) > goal)
+		goal = space_index_excess(st, ev->config.low);
 	ev->preview_number++;
 	memset(&ev->seen, 0, sizeof ev->seen);
 	ev->preview.stage = EVICT_NONE;
 	if (!ev->configured || all == 0 || all == STORE_NO_QUOTA ||
-		evict_plan_begin(st, &ev->preview, owner, 0, goal, 1) != OK)
+		evict_plan_begin(st, &ev->preview, owner, 0, goal, used > high ? used - high : 1) != OK)
 		ev->preview.stage = EVICT_NONE;
 	ev->preview_walk = (struct evict_walk){ .owner = owner };
 	ev->seen.goal = goal;

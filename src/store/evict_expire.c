@@ -26,10 +26,17 @@ void evict_note_arrival(struct store *st, uint32_t mailbox)
 	ev->fresh_more = true;
 }
 
-static void enter(struct store *st, const struct evict_kind *kind)
+/* Counts from what is there now: others remove mail too. */
+static int enter(struct store *st, uint32_t mailbox)
 {
-	st->evict.expire_mailbox = kind->mailbox;
-	st->evict.expire_left = kind->tally;
+	struct mailbox m;
+	int err = mailbox_load(st, mailbox, &m);
+
+	if (err == OK) {
+		st->evict.expire_mailbox = mailbox;
+		st->evict.expire_left = m.tally;
+	}
+	return err;
 }
 
 /* Whether a rule of its mailbox lets this entry, the oldest left, go. */
@@ -89,8 +96,11 @@ static int collect(struct store *st)
 			evict_walk_skip(walk);
 			continue;
 		}
-		if (ev->expire_mailbox != walk->mailbox)
-			enter(st, &walk->kind);
+		if (ev->expire_mailbox != walk->mailbox) {
+			err = enter(st, walk->mailbox);
+			if (err != OK)
+				return err;
+		}
 		if (!expired(ev, &walk->kind, now, &e)) {
 			evict_walk_skip(walk);
 			continue;
@@ -127,6 +137,7 @@ int evict_expire_slice(struct store *st)
 		if (err == E_AGAIN)
 			return err;
 		ev->ticket = 0;
+		ev->expire_mailbox = 0;
 	}
 	err = OK;
 	if (!ev->done_walking && !evict_batch_full(&ev->batch))

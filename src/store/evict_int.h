@@ -34,7 +34,7 @@ struct evict_walk {
 	uint32_t owner;   /* 0: all */
 	uint32_t mailbox; /* where it is, or the last one done */
 	bool inside;
-	struct evict_kind kind;
+	struct evict_kind kind; /* busy: as it is now */
 	struct store_cursor cursor;
 };
 /* OK with an entry of walk->kind; E_NOENT at the end. */
@@ -49,6 +49,10 @@ void evict_walk_skip(struct evict_walk *walk);
 struct evict_owner {
 	uint32_t id;
 	uint64_t excess; /* bytes above his share */
+	uint64_t found;  /* bytes of his that may go but for that */
+	bool capped;     /* he has a cut of his own: what is at this place or behind it stays */
+	unsigned rank;
+	uint64_t before;
 };
 
 struct evict_bucket {
@@ -70,6 +74,9 @@ struct evict_plan {
 	struct evict_owner owners[EVICT_OWNERS];
 	unsigned n_owners;
 	bool fair;               /* owners[] counts */
+	bool capping;            /* the passes look for the cut of owners[own] */
+	bool shares_known;
+	unsigned own;
 	struct evict_bucket bucket[EVICT_BUCKETS];
 	unsigned rank;           /* the cut's */
 	uint64_t below, from, to; /* bytes before this rank and `from`; the cut is in from..to */
@@ -104,6 +111,7 @@ bool evict_batch_full(const struct evict_batch *b);
 /* Archives and stages the batch, and empties it: OK with st->evict.ticket; E_AGAIN
  * (call again); or an error, the batch is dropped then. */
 int evict_batch_commit(struct store *st, struct evict_batch *b);
+void evict_batch_drop(struct store *st);
 
 /* A need for room that cannot be met at once. */
 struct evict_want {
@@ -123,7 +131,7 @@ struct evict {
 	struct evict_want wants[EVICT_WANTS];
 	struct evict_plan plan;  /* being made or carried out */
 	int want;                /* whose plan it is, -1: the high mark's, or by hand */
-	bool configured, running, by_hand, turn;
+	bool configured, running, by_hand, turn, expired_last;
 	uint64_t removed;        /* messages in this run */
 	struct evict_batch batch;
 	unsigned archived;       /* of the batch */

@@ -1,7 +1,9 @@
 /* Finding the cut: passes over all entries, in slices and in constant memory. The
  * first adds up each class; each of those after it divides the range of arrival
  * numbers in which the cut must lie, until one number is left. What comes in or
- * changes meanwhile is left alone: the passes see one and the same set. */
+ * changes meanwhile is left alone: the passes see one and the same set. A user
+ * who has more that may go than lies above his share gets a cut of his own
+ * first, found by the same passes over his mail alone. */
 #include "store/store_int.h"
 
 #include <string.h>
@@ -54,8 +56,11 @@ int evict_walk_next(struct store *st, struct evict_walk *walk, struct store_entr
 	for (;;) {
 		int err = walk->inside ? store_cursor_next(st, &walk->cursor, e) : next_mailbox(st, walk);
 
-		if (err == OK && walk->cursor.uid)
+		if (err == OK && walk->cursor.uid) {
+			/* A copy may have begun since the walk came into the mailbox. */
+			walk->kind.busy = evict_mailbox_busy(st, walk->mailbox);
 			return OK;
+		}
 		if (walk->inside && err == E_NOENT)
 			walk->inside = false;
 		else if (err != OK)
@@ -65,12 +70,13 @@ int evict_walk_next(struct store *st, struct evict_walk *walk, struct store_entr
 
 /* ---- shares ---- */
 
-/* A user's share is an equal part of what the low mark leaves for all. Only those
- * above it lose mail for the store's sake, and the one whose mail comes in. */
+/* A user's share is an equal part of what the low mark leaves for all, in bytes of
+ * mail as users have them: what the log needs around it is spread over all. Only
+ * those above it lose mail for the store's sake, and the one whose mail comes in. */
 static int find_owners(struct store *st, struct evict_plan *plan)
 {
 	struct key k = tree_key(TREE_OWNER, 0, 0), found;
-	uint64_t share = space_capacity(st) / 100 * st->evict.config.low, users = 0, used;
+	uint64_t low = space_capacity(st) / 100 * st->evict.config.low, share = 0, users = 0, all = 0, used;
 	uint8_t row[OWNER_BYTES];
 
 	plan->n_owners = 0;
@@ -80,6 +86,7 @@ static int find_owners(struct store *st, struct evict_plan *plan)
 		while (tree_seek(&st->tree, k, &found, row, sizeof row) == OWNER_BYTES && found.hi == k.hi) {
 			k.lo = found.lo + 1;
 			used = le64(row);
+			all += pass == 0 ? used : 0;
 			if (pass == 0 && used && ++users > OWNERS_MOST)
 				return OK;
 			if (pass == 0 || used <= share)
@@ -91,27 +98,44 @@ static int find_owners(struct store *st, struct evict_plan *plan)
 					if (plan->owners[i].excess < plan->owners[least].excess)
 						least = i;
 				if (plan->owners[least].excess < used - share)
-					plan->owners[least] = (struct evict_owner){ (uint32_t)found.lo, used - share };
+					plan->owners[least] = (struct evict_owner){ .id = (uint32_t)found.lo,
+						.excess = used - share };
 				continue;
 			}
-			plan->owners[plan->n_owners++] = (struct evict_owner){ (uint32_t)found.lo, used - share };
+			plan->owners[plan->n_owners++] =
+				(struct evict_owner){ .id = (uint32_t)found.lo, .excess = used - share };
 		}
 		if (users < 2)
 			return OK;
-		share /= pass == 0 ? users : 1;
+		share = low / 1000 * (all * 1000 / (st->super.live + 1)) / users;
 	}
 	plan->fair = true;
 	return OK;
 }
 
+static unsigned find_owner(const struct evict_plan *plan, uint32_t owner)
+{
+	unsigned i = 0;
+
+	while (i < plan->n_owners && plan->owners[i].id != owner)
+		i++;
+	return i;
+}
+
 static bool above_share(const struct evict_plan *plan, uint32_t owner)
 {
-	if (!plan->fair || owner == plan->requester)
+	return !plan->fair || owner == plan->requester || find_owner(plan, owner) < plan->n_owners;
+}
+
+/* Whether a place lies before the cut that keeps this user his share. */
+static bool before_cap(const struct evict_plan *plan, uint32_t owner, unsigned rank, uint64_t arrival)
+{
+	unsigned i = find_owner(plan, owner);
+	const struct evict_owner *o = &plan->owners[i];
+
+	if (i == plan->n_owners || !o->capped)
 		return true;
-	for (unsigned i = 0; i < plan->n_owners; i++)
-		if (plan->owners[i].id == owner)
-			return true;
-	return false;
+	return rank < o->rank || (rank == o->rank && arrival < o->before);
 }
 
 /* ---- places ---- */
@@ -172,11 +196,31 @@ static int place_of_all(struct store *st, const struct evict_plan *plan, const s
 	return err == E_NOENT ? OK : err;
 }
 
+/* Everybody who shows the message keeps his share. */
+static int leaves_shares(struct store *st, const struct evict_plan *plan, const struct evict_kind *kind,
+	const struct store_entry *e, const struct object *o, unsigned rank, uint64_t arrival, bool *leaves)
+{
+	uint32_t mailbox = 0, uid = 0;
+	int err = OK;
+
+	*leaves = !plan->fair || before_cap(plan, kind->owner, rank, arrival);
+	while (plan->fair && *leaves && o->refs > 1 && (err = reference_next(st, e->object, o, &mailbox, &uid)) == OK) {
+		struct mailbox m;
+
+		err = mailbox_load(st, mailbox, &m);
+		if (err == OK)
+			*leaves = before_cap(plan, m.owner, rank, arrival);
+		else if (err != E_NOENT)
+			return err;
+	}
+	return err == E_NOENT ? OK : err;
+}
+
 int evict_place(struct store *st, const struct evict_plan *plan, const struct evict_kind *kind,
 	const struct store_entry *e, enum store_kept *kept, unsigned *rank, uint64_t *arrival, uint64_t *room)
 {
-	struct object o;
-	bool last = true;
+	struct object o = { 0 };
+	bool last = true, leaves = true;
 	int err;
 
 	*room = e->size;
@@ -188,6 +232,10 @@ int evict_place(struct store *st, const struct evict_plan *plan, const struct ev
 	if (err == OK && o.refs > 1)
 		err = place_of_all(st, plan, kind, e, &o, kept, rank, arrival, &last);
 	*room = err == OK && last ? object_live(&o) : 0;
+	if ((err == OK || err == E_NOENT) && *kept == STORE_KEPT_NOT)
+		err = leaves_shares(st, plan, kind, e, &o, *rank, *arrival, &leaves);
+	if (!leaves)
+		*kept = STORE_KEPT_SHARE;
 	return err == E_NOENT ? OK : err;
 }
 
@@ -207,7 +255,7 @@ int evict_goes(struct store *st, const struct evict_plan *plan, const struct evi
 static void begin_pass(struct evict_plan *plan, enum evict_stage stage)
 {
 	plan->stage = stage;
-	plan->walk = (struct evict_walk){ .owner = plan->owner };
+	plan->walk = (struct evict_walk){ .owner = plan->capping ? plan->owners[plan->own].id : plan->owner };
 	memset(plan->bucket, 0, sizeof plan->bucket);
 }
 
@@ -249,28 +297,34 @@ static void count_place(struct evict_plan *plan, unsigned rank, uint64_t arrival
 	b->bytes += room;
 }
 
-/* The first bucket with which the goal is met; `below` is what lies before it. */
+/* The first bucket with which the goal is met; `below` is what lies before it.
+ * For a user's own cut: with which more than his excess would go. */
 static bool find_bucket(struct evict_plan *plan, unsigned *at)
 {
+	uint64_t goal = plan->capping ? plan->owners[plan->own].excess + 1 : plan->goal;
+
 	for (*at = 0; *at < EVICT_BUCKETS; ++*at) {
-		if (plan->bucket[*at].most && plan->below + plan->bucket[*at].bytes >= plan->goal)
+		if (plan->bucket[*at].most && plan->below + plan->bucket[*at].bytes >= goal)
 			return true;
 		plan->below += plan->bucket[*at].bytes;
 	}
 	return false;
 }
 
-static void end_survey(struct evict_plan *plan)
+/* Goes on with the next user who has more that may go than his excess. False:
+ * there is none. */
+static bool next_cap(struct evict_plan *plan)
 {
-	plan->possible = 0;
-	for (unsigned i = 0; i < EVICT_BUCKETS; i++)
-		plan->possible += plan->bucket[i].bytes;
-	if (plan->possible < plan->goal)
-		plan->goal = plan->least;
-	if (plan->possible < plan->least || plan->survey_only) {
-		plan->stage = EVICT_SHORT;
-		return;
-	}
+	plan->own = plan->capping ? plan->own + 1 : 0;
+	while (plan->own < plan->n_owners &&
+		(plan->owners[plan->own].id == plan->requester ||
+			plan->owners[plan->own].found <= plan->owners[plan->own].excess))
+		plan->own++;
+	return plan->own < plan->n_owners;
+}
+
+static void find_range(struct evict_plan *plan)
+{
 	plan->below = 0;
 	if (!find_bucket(plan, &plan->rank)) {
 		plan->stage = EVICT_SHORT;
@@ -278,6 +332,22 @@ static void end_survey(struct evict_plan *plan)
 	}
 	plan->from = plan->bucket[plan->rank].least;
 	plan->to = plan->bucket[plan->rank].most;
+}
+
+static void end_survey(struct evict_plan *plan)
+{
+	plan->possible = 0;
+	for (unsigned i = 0; i < EVICT_BUCKETS; i++)
+		plan->possible += plan->bucket[i].bytes;
+	/* What is nearly enough is taken for enough: shares leave a message each over. */
+	if (plan->possible < plan->goal)
+		plan->goal = plan->possible >= plan->goal - plan->goal / 8 && plan->possible > plan->least
+			? plan->possible
+			: plan->least;
+	if (plan->possible < plan->least || plan->survey_only)
+		plan->stage = EVICT_SHORT;
+	else
+		find_range(plan);
 }
 
 static void end_narrow(struct evict_plan *plan)
@@ -293,8 +363,42 @@ static void end_narrow(struct evict_plan *plan)
 	plan->to = plan->bucket[at].most;
 }
 
+/* The end of a pass over the mail of one user, for his own cut. */
+static int end_own_pass(struct evict_plan *plan)
+{
+	struct evict_owner *o = &plan->owners[plan->own];
+
+	if (plan->stage == EVICT_SURVEY)
+		find_range(plan);
+	else
+		end_narrow(plan);
+	if (plan->stage != EVICT_SHORT && plan->from < plan->to) {
+		begin_pass(plan, EVICT_NARROW);
+		return E_AGAIN;
+	}
+	if (plan->stage != EVICT_SHORT) {
+		o->capped = true;
+		o->rank = plan->rank;
+		o->before = plan->to;
+	}
+	plan->capping = next_cap(plan);
+	plan->shares_known = !plan->capping;
+	begin_pass(plan, EVICT_SURVEY);
+	return E_AGAIN;
+}
+
 static int end_pass(struct evict_plan *plan)
 {
+	if (plan->capping)
+		return end_own_pass(plan);
+	if (plan->fair && !plan->shares_known) {
+		plan->capping = next_cap(plan);
+		plan->shares_known = !plan->capping;
+		if (plan->capping) {
+			begin_pass(plan, EVICT_SURVEY);
+			return E_AGAIN;
+		}
+	}
 	if (plan->stage == EVICT_SURVEY)
 		end_survey(plan);
 	else
@@ -307,6 +411,16 @@ static int end_pass(struct evict_plan *plan)
 	}
 	begin_pass(plan, EVICT_NARROW);
 	return E_AGAIN;
+}
+
+static void count_entry(struct evict_plan *plan, uint32_t owner, const struct store_entry *e, unsigned rank,
+	uint64_t arrival, uint64_t room)
+{
+	unsigned i = find_owner(plan, owner);
+
+	if (plan->fair && !plan->shares_known && !plan->capping && i < plan->n_owners)
+		plan->owners[i].found += e->size;
+	count_place(plan, rank, arrival, plan->capping ? e->size : room);
 }
 
 int evict_plan_slice(struct store *st, struct evict_plan *plan)
@@ -331,7 +445,7 @@ int evict_plan_slice(struct store *st, struct evict_plan *plan)
 		if (err != OK)
 			return err;
 		if (kept == STORE_KEPT_NOT)
-			count_place(plan, rank, arrival, room);
+			count_entry(plan, plan->walk.kind.owner, &e, rank, arrival, room);
 	}
 	return E_AGAIN;
 }

@@ -37,6 +37,8 @@ static int archive(struct store *st, struct evict_batch *b)
 		err = unchanged(st, b->mailbox, e) ? c->archive(c->context, &mailbox, e) : OK;
 		if (err == E_AGAIN)
 			return err;
+		if (err == E_NOENT)
+			err = E_IO; /* of the archive: the mailbox is there */
 		if (err != OK && !c->archive_required)
 			err = OK;
 		st->evict.archived++;
@@ -70,9 +72,12 @@ static int stage(struct store *st, struct evict_batch *b)
 
 	if (err != OK)
 		return err;
-	/* What is staged for it may change what was judged. */
-	if (head->staged)
+	/* What is staged for it may change what was judged. Where something always
+	 * is, the end of a commit is the only moment without. */
+	if (head->staged) {
+		st->idle_wanted = true;
 		return (void)log_wait(st), E_AGAIN;
+	}
 	body = log_body(st, 8 + b->n * (ROW_HEAD + STORE_AUDIT_TEXT));
 	if (!body)
 		return E_AGAIN;
@@ -93,41 +98,31 @@ static int stage(struct store *st, struct evict_batch *b)
 	return OK;
 }
 
+void evict_batch_drop(struct store *st)
+{
+	st->evict.batch.n = 0;
+	st->evict.archived = 0;
+}
+
 int evict_batch_commit(struct store *st, struct evict_batch *b)
 {
-	int err = archive(st, b);
+	/* A copy keeps its messages; and if it waits for room itself, nobody else
+	 * would ever go on. */
+	bool busy = evict_mailbox_busy(st, b->mailbox);
+	int err = busy ? OK : archive(st, b);
 
-	if (err == OK)
+	if (err == OK && !busy)
 		err = stage(st, b);
 	if (err == E_AGAIN)
 		return err;
 	/* Deleted meanwhile: nothing is left to do. */
 	if (err == E_NOENT)
 		err = OK;
-	b->n = 0;
-	st->evict.archived = 0;
+	evict_batch_drop(st);
 	return err;
 }
 
 /* ---- the run ---- */
-
-/* A user other than the one who asks keeps his share. */
-static bool leaves_share(struct evict_plan *plan, const struct evict_kind *kind, const struct store_entry *e)
-{
-	if (plan->owner || !plan->fair || kind->owner == plan->requester)
-		return true;
-	for (unsigned i = 0; i < plan->n_owners; i++) {
-		struct evict_owner *o = &plan->owners[i];
-
-		if (o->id != kind->owner)
-			continue;
-		if (o->excess < e->size)
-			return false;
-		o->excess -= e->size;
-		return true;
-	}
-	return false;
-}
 
 /* Fills the batch with what goes of one mailbox. E_NOENT: that was the last. */
 static int collect(struct store *st)
@@ -153,8 +148,6 @@ static int collect(struct store *st)
 			continue;
 		if (err != OK)
 			return err;
-		if (!leaves_share(&ev->plan, &walk->kind, &e))
-			continue;
 		ev->batch.mailbox = walk->mailbox;
 		ev->batch.class[ev->batch.n] = ev->config.order[rank];
 		ev->batch.entry[ev->batch.n++] = e;
