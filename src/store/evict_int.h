@@ -131,7 +131,8 @@ struct evict {
 	struct evict_want wants[EVICT_WANTS];
 	struct evict_plan plan;  /* being made or carried out */
 	int want;                /* whose plan it is, -1: the high mark's, or by hand */
-	bool configured, running, by_hand, turn, expired_last;
+	bool configured, running, by_hand, expired_last;
+	uint8_t turn;
 	uint64_t removed;        /* messages in this run */
 	struct evict_batch batch;
 	unsigned archived;       /* of the batch */
