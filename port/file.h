@@ -124,12 +124,13 @@ struct port_fs {
 	const char *name;      /* "ext4", "tmpfs"...; a constant */
 	uint64_t total, free;  /* bytes; free as an unprivileged process sees it */
 	bool mount_point;      /* path is the root of a mounted file system */
+	uint64_t device;       /* the same number: the same file system */
 };
 int port_fs_info(const char *path, struct port_fs *out);
 
 /* Whether a mount point at or above `path` stands in the system's tables (fstab,
  * OpenWrt's as well) but has nothing mounted on it now: what is written there
- * would land on the medium below. Its name goes into out. Start only. */
+ * would land on the medium below. Its name goes into out. Reads several files. */
 bool port_fs_missing(const char *path, char out[PORT_PATH_MAX]);
 
 /* Modification time in seconds since 1970, or an error. */

@@ -5,6 +5,7 @@
 
 #include "account/account.h"
 #include "base/err.h"
+#include "control/archive.h"
 #include "control/control.h"
 #include "control/eviction.h"
 #include "control/notice.h"

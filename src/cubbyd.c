@@ -94,7 +94,7 @@ static void note_domain(void *context, const char *name, bool is_ip)
  * but that nothing acts on yet. */
 static void warn_of_settings(const char *file)
 {
-	static const char *const later[] = { "evict archive", "imap4rev2" };
+	static const char *const later[] = { "imap4rev2" };
 	struct config_setting setting;
 
 	for (size_t i = 0; config_setting(i, &setting); i++)

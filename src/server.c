@@ -351,6 +351,8 @@ static int become_user(void)
 	err = go_inside(config->store);
 	if (err == OK)
 		err = go_inside(config->users);
+	if (err == OK)
+		err = go_inside(config->evict_archive);
 	return err;
 }
 

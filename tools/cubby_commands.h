@@ -24,6 +24,7 @@ int tool_user_remove(struct tool_args *args);
 /* cubby_mail.c */
 int tool_deliver(struct tool_args *args);
 int tool_import(struct tool_args *args);
+int tool_restore_archive(struct tool_args *args);
 
 /* cubby_config.c */
 int tool_config_check(struct tool_args *args);

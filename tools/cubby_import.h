@@ -34,6 +34,10 @@ struct import_sink {
  * complained about and passed over; *unreadable counts them. */
 int maildir_walk(const char *path, struct bytes mailbox, const struct import_sink *sink, uint64_t *unreadable);
 
+/* The same for one that the server has made before mail went (archive_name.h):
+ * dates, zones and mailboxes are what they were. */
+int archive_walk(const char *path, struct bytes mailbox, const struct import_sink *sink, uint64_t *unreadable);
+
 /* Walks an mbox. A message starts with a "From " line that bears a date, at the
  * start of the file or behind an empty line; ">From " loses its '>'. Flags come
  * from Status, X-Status and X-Mozilla-Status, keywords from X-Keywords and

@@ -5,6 +5,8 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "control/archive_name.h"
+#include "port/file.h"
 #include "port/system.h"
 #include "tools/cubby.h"
 #include "tools/cubby_box.h"
@@ -412,17 +414,23 @@ static int import_all(struct import *i, const char *path, struct bytes mailbox)
 	return err;
 }
 
-static int import_path(struct import *i, const char *path, struct bytes mailbox, bool partial)
+static bool is_maildir(const char *path)
 {
 	char cur[PORT_PATH_MAX];
 	struct buf b;
-	int err;
 
 	buf_init(&b, cur, sizeof cur);
 	buf_printf(&b, "%s/cur", path);
-	buf_terminate(&b);
-	i->walk = port_is_dir(path) ? maildir_walk : mbox_walk;
-	if (port_is_dir(path) && (b.overflow || !port_is_dir(cur))) {
+	return buf_terminate(&b) && port_is_dir(cur);
+}
+
+static int import_path(struct import *i, const char *path, struct bytes mailbox, bool partial)
+{
+	int err;
+
+	if (!i->walk)
+		i->walk = port_is_dir(path) ? maildir_walk : mbox_walk;
+	if (i->walk != mbox_walk && !is_maildir(path)) {
 		tool_complain("%s is no Maildir: there is no %s/cur", path, path);
 		return TOOL_FAILED;
 	}
@@ -477,4 +485,111 @@ int tool_import(struct tool_args *args)
 	code = import_path(&import, path, bytes_of(mailbox), partial);
 	box_close_store();
 	return code;
+}
+
+/* ---- restore-archive ---- */
+
+/* Users of one archive. Beyond it: a complaint. */
+#define ARCHIVE_USERS 1024
+
+struct archive_users {
+	const char *path, *only; /* only: NULL is all */
+	unsigned n;
+	bool more;
+	char folder[ARCHIVE_USERS][LIMIT_USER_NAME * 3 + 1];
+};
+
+static bool each_user(void *context, const char *name)
+{
+	struct archive_users *u = context;
+	char path[PORT_PATH_MAX];
+	uint8_t user[LIMIT_USER_NAME + 1];
+	struct buf b;
+
+	buf_init(&b, path, sizeof path);
+	buf_printf(&b, "%s/%s", u->path, name);
+	if (name[0] == '.' || !buf_terminate(&b) || !is_maildir(path))
+		return true;
+	buf_init(&b, user, sizeof user);
+	if (archive_read_user(name, &b) != OK || !buf_terminate(&b)) {
+		tool_complain("%s: of no user that is known; `cubby import` can take it in", path);
+		return true;
+	}
+	if (u->only && strcmp(u->only, (const char *)user) != 0)
+		return true;
+	if (u->n == ARCHIVE_USERS) {
+		u->more = true;
+		return false;
+	}
+	memcpy(u->folder[u->n++], name, strlen(name) + 1);
+	return true;
+}
+
+static int restore_user(const char *path, const char *folder, bool partial)
+{
+	static struct import import;
+	char user[LIMIT_USER_NAME + 1], dir[PORT_PATH_MAX];
+	struct buf b;
+
+	buf_init(&b, user, sizeof user);
+	(void)archive_read_user(folder, &b); /* it was read before */
+	buf_terminate(&b);
+	buf_init(&b, dir, sizeof dir);
+	buf_printf(&b, "%s/%s", path, folder);
+	buf_terminate(&b);
+	memset(&import, 0, sizeof import);
+	import.user = user;
+	import.walk = archive_walk;
+	tool_say("%s:", user);
+	return import_path(&import, dir, bytes_of(""), partial);
+}
+
+static int restore_all(struct archive_users *users, bool partial)
+{
+	int code, worst = TOOL_OK;
+
+	if (port_list(users->path, each_user, users) != OK) {
+		tool_complain("%s can't be read", users->path);
+		return TOOL_FAILED;
+	}
+	if (users->n == 0) {
+		tool_complain(users->only ? "%s has nothing of that user" : "%s is no archive of old mail",
+			users->path);
+		return TOOL_FAILED;
+	}
+	if (users->more)
+		tool_complain("only the mail of %d users is taken in; name the others with --user", ARCHIVE_USERS);
+	code = find_way();
+	if (code != OK)
+		return tool_exit_code(code);
+	for (unsigned i = 0; i < users->n; i++) {
+		code = restore_user(users->path, users->folder[i], partial);
+		worst = code != TOOL_OK ? code : worst;
+	}
+	box_close_store();
+	return users->more && worst == TOOL_OK ? TOOL_FAILED : worst;
+}
+
+int tool_restore_archive(struct tool_args *args)
+{
+	static struct archive_users users;
+	bool partial = false, user = false;
+
+	while (args->at < args->n) {
+		if (tool_option(args, "--user")) {
+			users.only = tool_option_value(args, "--user");
+			user = true;
+		} else if (tool_option(args, "--partial")) {
+			partial = true;
+		} else if (users.path || !(users.path = tool_operand(args, "the path"))) {
+			return tool_no_more(args), TOOL_USAGE;
+		}
+		if (user && !users.only)
+			return TOOL_USAGE;
+	}
+	if (!users.path)
+		return tool_operand(args, "the path"), TOOL_USAGE;
+	if (box_read_config() != OK)
+		return TOOL_FAILED;
+	return restore_all(&users, partial);
 }

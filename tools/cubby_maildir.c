@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "control/archive_name.h"
 #include "control/intake.h"
 #include "mail/mutf7.h"
 #include "port/file.h"
@@ -24,6 +25,7 @@
 
 struct item {
 	int64_t date;
+	int zone; /* minutes east */
 	const char *name;
 	bool is_new; /* in new/, not cur/ */
 };
@@ -38,6 +40,7 @@ struct maildir {
 	const struct import_sink *sink;
 	struct bytes base;  /* --mailbox */
 	uint64_t *unreadable;
+	bool archive;       /* made by the server: archive_name.h */
 	/* of the folder being read */
 	char folder[PORT_PATH_MAX];
 	struct space text_space, item_space;
@@ -113,6 +116,9 @@ static bool fill_name(void *context, const char *name)
 	/* A copy of a Maildir may have lost the files' times, but never made one
 	 * earlier. */
 	item->date = by_name && (by_file < 0 || by_name < by_file) ? by_name : by_file < 0 ? 0 : by_file;
+	item->zone = port_zone_minutes(item->date);
+	if (m->archive)
+		(void)archive_read_date(name, &item->date, &item->zone);
 	item->name = m->text_space.start + m->used;
 	item->is_new = m->is_new;
 	m->used += len;
@@ -278,7 +284,7 @@ static int send_message(struct maildir *m, const struct item *item, struct bytes
 	buf_init(&names, keywords, sizeof keywords);
 	message.flags = read_flags(m, item, &names);
 	message.keywords = buf_bytes(&names);
-	message.received = (struct date){ item->date, port_zone_minutes(item->date) };
+	message.received = (struct date){ item->date, item->zone };
 	message.size = (uint64_t)size;
 	err = m->sink->begin(m->sink->context, &message);
 	if (err == OK && m->sink->bytes)
@@ -350,6 +356,29 @@ static bool folder_mailbox(struct bytes base, const char *name, struct buf *out)
 	return !b.overflow && !out->overflow;
 }
 
+/* What an archive's folder is for: by its name, or by a file in it where the name
+ * is too long. */
+static bool archived_mailbox(const char *dir, struct buf *out)
+{
+	const char *name = strrchr(dir, '/') + 1;
+	char path[PORT_PATH_MAX];
+	port_file f;
+	int64_t n;
+	bool ok;
+
+	buf_reset(out);
+	if (archive_read_folder(name, out) == OK)
+		return true;
+	buf_reset(out);
+	if (!join(path, dir, ARCHIVE_NAME_FILE) || (f = port_open(path, PORT_READ)) < 0)
+		return false;
+	n = port_read(f, 0, out->data, out->cap);
+	ok = n > 0 && port_size(f) == n;
+	port_close(f);
+	out->len = ok ? (size_t)n : 0;
+	return ok;
+}
+
 static int walk_subfolders(struct maildir *m, const char *path)
 {
 	static uint8_t name[LIMIT_MAILBOX_NAME];
@@ -370,7 +399,11 @@ static int walk_subfolders(struct maildir *m, const char *path)
 	(void)port_list(path, each_folder, &f);
 	buf_init(&mailbox, name, sizeof name);
 	for (const char *at = f.space.start; at < f.space.start + f.used && err == OK; at += strlen(at) + 1) {
-		if (!folder_mailbox(m->base, at, &mailbox) || !join(m->folder, path, at)) {
+		bool named = join(m->folder, path, at) &&
+			((m->archive && archived_mailbox(m->folder, &mailbox)) ||
+				folder_mailbox(m->base, at, &mailbox));
+
+		if (!named) {
 			tool_complain("the name of folder %s is too long", at);
 			return E_LIMIT;
 		}
@@ -379,11 +412,13 @@ static int walk_subfolders(struct maildir *m, const char *path)
 	return err;
 }
 
-int maildir_walk(const char *path, struct bytes mailbox, const struct import_sink *sink, uint64_t *unreadable)
+static int walk(const char *path, struct bytes mailbox, const struct import_sink *sink, uint64_t *unreadable,
+	bool archive)
 {
 	static struct maildir m;
 	int err;
 
+	m.archive = archive;
 	m.sink = sink;
 	m.base = mailbox;
 	m.unreadable = unreadable;
@@ -392,4 +427,14 @@ int maildir_walk(const char *path, struct bytes mailbox, const struct import_sin
 	memcpy(m.folder, path, strlen(path) + 1);
 	err = walk_folder(&m, mailbox);
 	return err == OK ? walk_subfolders(&m, path) : err;
+}
+
+int maildir_walk(const char *path, struct bytes mailbox, const struct import_sink *sink, uint64_t *unreadable)
+{
+	return walk(path, mailbox, sink, unreadable, false);
+}
+
+int archive_walk(const char *path, struct bytes mailbox, const struct import_sink *sink, uint64_t *unreadable)
+{
+	return walk(path, mailbox, sink, unreadable, true);
 }

@@ -127,6 +127,7 @@ int port_fs_info(const char *path, struct port_fs *out)
 	kind_of((uint32_t)fs.f_type, out);
 	if ((uint32_t)fs.f_type == MAGIC_OVERLAY)
 		look_through(st.st_dev, out);
+	out->device = (uint64_t)st.st_dev;
 	out->mount_point = stat(above, &up) == 0 && (up.st_dev != st.st_dev || up.st_ino == st.st_ino);
 	return OK;
 }

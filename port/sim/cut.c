@@ -430,6 +430,12 @@ void sim_mount_missing(const char *mount)
 	settings.mount_missing = mount;
 }
 
+void sim_mounted(const char *mount, uint64_t free)
+{
+	settings.mounted = mount;
+	settings.mounted_free = free;
+}
+
 void sim_mount_point(bool is)
 {
 	settings.mount_point = is;

@@ -561,13 +561,18 @@ int port_list(const char *path, bool (*each)(void *context, const char *name), v
 	return OK;
 }
 
+static bool is_below(const char *path, const char *mount)
+{
+	size_t n = mount ? strlen(mount) : 0;
+
+	return n > 0 && strncmp(path, mount, n) == 0 && (path[n] == '/' || path[n] == 0);
+}
+
 bool port_fs_missing(const char *path, char out[PORT_PATH_MAX])
 {
-	size_t n = settings.mount_missing ? strlen(settings.mount_missing) : 0;
-
-	if (n == 0 || strncmp(path, settings.mount_missing, n) != 0 || (path[n] != '/' && path[n] != 0))
+	if (!is_below(path, settings.mount_missing))
 		return false;
-	memcpy(out, settings.mount_missing, n + 1);
+	memcpy(out, settings.mount_missing, strlen(settings.mount_missing) + 1);
 	return true;
 }
 
@@ -583,5 +588,10 @@ int port_fs_info(const char *path, struct port_fs *out)
 	out->total = settings.total ? settings.total : (uint64_t)1 << 50;
 	out->free = gone < out->total ? out->total - gone : 0;
 	out->mount_point = settings.mount_point;
+	out->device = 1;
+	if (is_below(path, settings.mounted)) {
+		out->device = 2;
+		out->free = settings.mounted_free;
+	}
 	return OK;
 }

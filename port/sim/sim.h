@@ -146,6 +146,9 @@ void sim_disk(enum port_fs_kind kind, uint64_t total);
 void sim_mount_point(bool is);
 /* A mount point (a literal, or NULL) on which nothing is mounted though it should. */
 void sim_mount_missing(const char *mount);
+/* What is below that directory (a literal, or NULL) is another file system, with
+ * so many bytes free. */
+void sim_mounted(const char *mount, uint64_t free);
 /* Bytes of the disk that another program holds. */
 void sim_disk_taken(uint64_t bytes);
 

@@ -188,7 +188,8 @@ struct settings {
 	enum port_fs_kind kind;
 	uint64_t total, taken;
 	bool mount_point;
-	const char *mount_missing;
+	const char *mount_missing, *mounted;
+	uint64_t mounted_free;
 	uint64_t sync_least, sync_most;
 };
 struct counters {

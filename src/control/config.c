@@ -70,7 +70,9 @@ const struct config_key config_keys[] = {
 	{ "evict protect", CONFIG_TIME, AT(evict_protect_s), 0, 365 * DAY, "24h", "TIME",
 		"for how long what has just come is safe" },
 	{ "evict archive", CONFIG_ARCHIVE, AT(evict_archive), 0, PORT_PATH_MAX, "", "DIR required|best-effort",
-		"a Maildir on another disk that mail is copied to before it goes" },
+		"a directory on another disk that mail is copied to before it goes, as a Maildir a user; required: "
+		"nothing goes while that disk is not there or full; best-effort: it goes without a copy then; "
+		"`cubby restore-archive DIR` takes it in again" },
 	{ "language", CONFIG_CHOICE, AT(language), 0, 0, "en", "en|ja",
 		"the language of the box's own messages to its users: English or Japanese" },
 	{ "allow-volatile", CONFIG_SWITCH, AT(allow_volatile), 0, 0, "no", "yes|no",

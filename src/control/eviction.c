@@ -1,6 +1,7 @@
 #include "control/eviction.h"
 
 #include "base/err.h"
+#include "control/archive.h"
 #include "mail/decode.h"
 #include "mail/summary.h"
 #include "port/system.h"
@@ -27,8 +28,11 @@ struct eviction {
 	uint64_t look_us;
 	uint32_t cursor, before; /* of the users: the next one, the one to come again */
 	struct told told[TOLD];
-	uint8_t summary[LIMIT_SUMMARY];
+	struct archive *archive; /* NULL: mail goes without a copy */
+	uint8_t summary[LIMIT_SUMMARY]; /* the archive's too */
 };
+
+_Static_assert(LIMIT_SUMMARY >= LIMIT_SLICE_BYTES, "a slice of a message fits");
 
 _Static_assert((int)CONFIG_CLASSES == (int)STORE_CLASSES && (int)CONFIG_CLASS_ARCHIVE == (int)STORE_CLASS_ARCHIVE &&
 		(int)CONFIG_CLASS_RING == (int)STORE_CLASS_RING,
@@ -39,6 +43,11 @@ _Static_assert((int)CONFIG_RULE_KEEP == (int)STORE_RULE_KEEP && (int)CONFIG_RULE
 size_t eviction_memory(void)
 {
 	return arena_size(sizeof(struct eviction));
+}
+
+static int archive_first(void *context, const struct store_mailbox *mailbox, const struct store_entry *entry)
+{
+	return archive_message(((struct eviction *)context)->archive, mailbox, entry);
 }
 
 void eviction_reload(struct eviction *e)
@@ -53,6 +62,8 @@ void eviction_reload(struct eviction *e)
 		.protect = c->evict_protect_s,
 		.rules_n = c->mailbox_n,
 		.describe = eviction_describe,
+		.archive = e->archive ? archive_first : NULL,
+		.archive_required = c->evict_archive_required,
 	};
 
 	for (size_t i = 0; i < c->evict_order_n; i++)
@@ -68,10 +79,20 @@ void eviction_reload(struct eviction *e)
 int eviction_init(struct eviction **out, struct arena *arena, const struct eviction_config *config)
 {
 	struct eviction *e = arena_take(arena, sizeof *e);
+	const struct config *c = config->config;
+	int err = OK;
 
 	if (!e)
 		return E_NOMEM;
 	e->config = *config;
+	if (c->evict_archive[0]) {
+		const struct archive_config archive = { config->store, config->accounts, config->notices,
+			c->evict_archive, c->store, c->evict_archive_required, c->allow_volatile, e->summary };
+
+		err = archive_init(&e->archive, arena, &archive);
+	}
+	if (err != OK)
+		return err;
 	eviction_reload(e);
 	*out = e;
 	return OK;
@@ -244,6 +265,8 @@ int eviction_work(struct eviction *e)
 	uint64_t now = port_now_us();
 	struct account_user user;
 
+	if (e->archive)
+		archive_work(e->archive);
 	if (!e->config.notices || now < e->look_us)
 		return OK;
 	while (account_next(e->config.accounts, &e->cursor, &user) == OK) {
@@ -261,5 +284,9 @@ int eviction_work(struct eviction *e)
 
 uint64_t eviction_deadline_us(const struct eviction *e)
 {
-	return e->config.notices ? e->look_us : 0;
+	uint64_t archive = e->archive ? archive_deadline_us(e->archive) : 0;
+
+	if (!e->config.notices)
+		return 0;
+	return archive && archive < e->look_us ? archive : e->look_us;
 }

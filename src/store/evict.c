@@ -155,6 +155,7 @@ static void begin_run(struct store *st)
 	ev->running = true;
 	ev->done_walking = false;
 	ev->removed = 0;
+	ev->unarchived = false;
 	ev->runs++;
 }
 
@@ -196,7 +197,8 @@ static void end_run(struct store *st, int err)
 	forget_asked(ev);
 	if (ev->removed)
 		log_notice("store: %llu messages were let go to make room", (unsigned long long)ev->removed);
-	if (err != OK)
+	/* Whoever archives has said what is wrong. */
+	if (err != OK && !ev->unarchived)
 		log_error("store: letting old mail go ended early (%s)", err_text(err));
 	/* What could not be done is not tried again in each turn. */
 	if (w) {

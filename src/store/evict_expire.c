@@ -145,7 +145,7 @@ int evict_expire_slice(struct store *st)
 	if (err == E_NOENT)
 		ev->done_walking = true;
 	else if (err != OK && err != E_AGAIN)
-		ev->done_walking = true, ev->batch.n = 0;
+		ev->done_walking = true, ev->batch.n = 0, ev->archived = 0;
 	if (ev->batch.n) {
 		if (err == E_AGAIN)
 			return err;

@@ -136,6 +136,7 @@ struct evict {
 	uint64_t removed;        /* messages in this run */
 	struct evict_batch batch;
 	unsigned archived;       /* of the batch */
+	bool unarchived;         /* the run ended because a message could not be archived */
 	store_ticket ticket;
 	bool done_walking;
 	struct evict_plan preview; /* READY or SHORT: can be carried out by its id */

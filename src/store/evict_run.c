@@ -111,6 +111,7 @@ int evict_batch_commit(struct store *st, struct evict_batch *b)
 	bool busy = evict_mailbox_busy(st, b->mailbox);
 	int err = busy ? OK : archive(st, b);
 
+	st->evict.unarchived = err != OK && err != E_AGAIN;
 	if (err == OK && !busy)
 		err = stage(st, b);
 	if (err == E_AGAIN)
