@@ -5,7 +5,7 @@
 #   make run                 set up everything, serve a demo mailbox on loopback
 #   make check               set up everything, build, run lint and all tests
 #   make test                unit tests only (FILTER=word: those whose name has it)
-#   make sim                 simulation tests only
+#   make sim                 simulation tests only (SEEDS=N: N seeds; SEED=x: that one again)
 #   make soak                seeded simulations for a given time (SOAK=10m)
 #   make long                100,000 connects, and the simulations with more fates of each cut
 #   make lint                layers, format, function length and so on

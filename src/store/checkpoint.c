@@ -261,7 +261,10 @@ static int write_pages(struct store *st)
 int checkpoint_write(struct store *st, bool clean)
 {
 	struct super next;
-	int err = STORE_PLANT(PLANT_SUPER_FIRST) ? OK : write_pages(st);
+	int err;
+
+	st->checkpointing = true;
+	err = STORE_PLANT(PLANT_SUPER_FIRST) ? OK : write_pages(st);
 
 	/* The file of a message that the tree forgets must not come back. */
 	if (err == OK)
@@ -284,7 +287,7 @@ int checkpoint_write(struct store *st, bool clean)
 	st->super.clean = clean;
 	st->checkpoints++;
 	st->checkpoint_log = 0;
-	st->checkpoint_due = false;
+	st->checkpoint_due = st->checkpointing = false;
 	st->checkpoint_slices = 0;
 	err = tree_checkpointed(&st->tree);
 	if (err != OK)
@@ -331,6 +334,7 @@ int checkpoint_slice(struct store *st)
 	if (st->tree.dirty > PAGES_A_SLICE && st->checkpoint_slices++ < CHECKPOINT_SLICES) {
 		int err = tree_write_some(&st->tree, PAGES_A_SLICE);
 
+		st->checkpointing = true;
 		if (err != OK)
 			store_fail(st, "the index can't be written", err);
 		return err == OK ? E_AGAIN : err;

@@ -198,6 +198,7 @@ struct store {
 	bool disk_full;         /* others fill the disk: what is left is for what makes room */
 	uint64_t disk_after_us; /* not looked at before this time */
 	bool checkpoint_due;
+	bool checkpointing; /* pages of one are being written */
 	uint32_t checkpoint_slices;
 	bool idle_wanted;       /* upkeep waits for the end of a commit */
 	uint64_t checkpoint_log; /* bytes logged since the last checkpoint */

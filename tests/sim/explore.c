@@ -125,9 +125,57 @@ static enum place place_of(const char *path)
 void explore_note_cut(const struct rig *r)
 {
 	__atomic_add_fetch(&counts->cuts[sim_cut_kind()][place_of(sim_cut_path())], 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&counts->states[sim_cut_kind()][rig_state(r)], 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&counts->first, 1, __ATOMIC_RELAXED);
-	if (r->st && rig_cleaning(r))
-		__atomic_add_fetch(&counts->cleaning, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t explore_cuts_like(const struct rig *r)
+{
+	return __atomic_load_n(&counts->states[sim_cut_kind()][rig_state(r)], __ATOMIC_RELAXED);
+}
+
+void explore_note_second(void)
+{
+	__atomic_add_fetch(&counts->states[sim_cut_kind()][RIG_RECOVERY], 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&counts->second, 1, __ATOMIC_RELAXED);
+}
+
+/* What can't be: only opening makes the directory, and puts damaged files aside. */
+static bool possible(int op, int state)
+{
+	return (op != SIM_OP_MKDIR && op != SIM_OP_RENAME) || state == RIG_RECOVERY;
+}
+
+bool explore_states_seen(void)
+{
+	for (int op = SIM_OP_WRITE; op <= SIM_OP_MKDIR; op++)
+		for (int i = 0; i < RIG_RECOVERY; i++)
+			if (possible(op, i) && counts->states[op][i] == 0)
+				return false;
+	return true;
+}
+
+bool explore_print_states(void)
+{
+	static const char *const states[RIG_STATES] = { "plain", "checkpoint", "cleaning", "recovery" };
+	bool all = true;
+
+	printf("cuts in  ");
+	for (int i = 0; i < RIG_STATES; i++)
+		printf(" %10s", states[i]);
+	printf("\n");
+	for (int op = SIM_OP_WRITE; op <= SIM_OP_MKDIR; op++) {
+		printf("%-9s", sim_op_name((enum sim_op)op));
+		for (int i = 0; i < RIG_STATES; i++) {
+			all &= counts->states[op][i] > 0 || !possible(op, i);
+			if (possible(op, i))
+				printf(" %10" PRIu64, counts->states[op][i]);
+			else
+				printf(" %10s", "-");
+		}
+		printf("\n");
+	}
+	return all;
 }
 
 void explore_print(void)
@@ -150,9 +198,8 @@ void explore_print(void)
 			printf(" %10" PRIu64, counts->cuts[op][i]);
 		printf("\n");
 	}
-	printf("%" PRIu64 " cuts (%" PRIu64 " while a segment was being cleaned), %" PRIu64 " during recovery, %" PRIu64
-	       " fates verified\n",
-		counts->first, counts->cleaning, counts->second, counts->fates);
+	printf("%" PRIu64 " cuts, %" PRIu64 " more during recovery, %" PRIu64 " fates verified\n", counts->first,
+		counts->second, counts->fates);
 }
 
 /* ---- fates ---- */
@@ -224,7 +271,7 @@ static bool cut_recovery(struct rig *r, const struct sim_image *image, const str
 		memcpy(rig_case, text, sizeof text);
 		return false;
 	}
-	__atomic_add_fetch(&counts->second, 1, __ATOMIC_RELAXED);
+	explore_note_second();
 	die(which + n);
 	rig_dead(r);
 	check_disk_fits(r);

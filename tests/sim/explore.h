@@ -9,8 +9,8 @@
 enum place { PLACE_LOG, PLACE_BLOB, PLACE_CHECKPOINT, PLACE_RESERVE, PLACE_OTHER, PLACES };
 
 struct counts {
-	uint64_t cuts[SIM_OP_COUNT][PLACES]; /* by what the cut hit */
-	uint64_t cleaning;  /* cuts while a segment was being cleaned */
+	uint64_t cuts[SIM_OP_COUNT][PLACES];       /* by what the cut hit */
+	uint64_t states[SIM_OP_COUNT][RIG_STATES]; /* and by what the store was doing */
 	uint64_t first;     /* cuts in all */
 	uint64_t second;    /* cuts during the recovery from a cut */
 	uint64_t fates;     /* power cuts with their recoveries */
@@ -35,9 +35,17 @@ bool explore_wait(unsigned *n, int *result);
 #define EXPLORE_END 2
 bool explore_all(int (*child)(void *context, unsigned n), void *context);
 
-/* Notes the cut that just came. */
+/* Notes the cut that just came: in the run, or in an opening after another one. */
 void explore_note_cut(const struct rig *r);
+void explore_note_second(void);
+/* How many cuts of the same kind in the same state there were. */
+uint64_t explore_cuts_like(const struct rig *r);
 void explore_print(void);
+/* Every operation was cut in every state of an open store in which it can come. */
+bool explore_states_seen(void);
+/* The cuts by operation and state of the store; false when some that can come
+ * never did. */
+bool explore_print_states(void);
 
 /* Every fate of the cut that just came in r (its process has died): what is
  * left after it must be what the model allows, and go on working. `depth2` is

@@ -347,9 +347,13 @@ void rig_recount(struct rig *r)
 	rig_check_charged(r);
 }
 
-bool rig_cleaning(const struct rig *r)
+enum rig_state rig_state(const struct rig *r)
 {
-	return r->st->cleaning.segment != 0;
+	if (!r->st)
+		return RIG_RECOVERY;
+	if (r->st->cleaning.segment)
+		return RIG_CLEANING;
+	return r->st->checkpointing || r->st->checkpoint_due ? RIG_CHECKPOINT : RIG_PLAIN;
 }
 
 void rig_print_log(struct rig *r, uint32_t id)

@@ -139,7 +139,8 @@ void rig_recount(struct rig *r);
 void rig_check_charged(struct rig *r);
 /* The records of a segment, for a failure that must be understood. */
 void rig_print_log(struct rig *r, uint32_t id);
-/* A segment is being cleaned. */
-bool rig_cleaning(const struct rig *r);
+/* What the store is doing; RIG_RECOVERY: it is not open (yet). */
+enum rig_state { RIG_PLAIN, RIG_CHECKPOINT, RIG_CLEANING, RIG_RECOVERY, RIG_STATES };
+enum rig_state rig_state(const struct rig *r);
 
 #endif

@@ -109,14 +109,15 @@ static const struct plant {
 
 static bool run(const struct plant *p)
 {
-	const struct scenario *s = p->scenario;
+	struct cut_run own = { .seed = p->seed };
 
-	if (s == &alike)
-		return run_stale(s);
+	if (p->scenario == &alike)
+		return run_stale(p->scenario);
 	for (unsigned i = 0; p->run && i < n_cut_runs; i++)
 		if (strcmp(cut_runs[i].s.name, p->run) == 0)
-			s = &cut_runs[i].s;
-	return cut_run(s, p->seed, p->fates, 0);
+			return cut_run(&cut_runs[i], p->seed, p->fates, 0);
+	own.s = *p->scenario;
+	return cut_run(&own, p->seed, p->fates, 0);
 }
 
 /* Runs it in a process of its own, whose output goes to `out`. True when the run

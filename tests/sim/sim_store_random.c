@@ -130,6 +130,7 @@ static void rise(struct rig *r)
 			break;
 		}
 		count(&sums->second, 1);
+		explore_note_second();
 		die(r);
 	}
 	if (!r->st)
@@ -172,6 +173,8 @@ static void live(struct rig *r)
 		sim_cut_at(1 + rig_random(r, 10 * n));
 	for (unsigned i = 0; i < n && !cut; i++)
 		cut = sim_run(one_turn, NULL) == SIM_CUT;
+	if (cut)
+		explore_note_cut(r);
 	sim_cut_at(0);
 	count(&sums->lives, 1);
 	count(&sums->turns, n);
@@ -244,6 +247,7 @@ int main(void)
 	seeds = setting("SEEDS", 12);
 	first = setting("FIRST", 1);
 	good = seed ? run_seed(NULL, seed) == EXPLORE_MORE : explore_all(next_seed, NULL);
+	(void)explore_print_states();
 	printf("%u seeds, %" PRIu64 " lives of %" PRIu64 " turns: %" PRIu64 " cuts, %" PRIu64
 	       " more while opening, %" PRIu64 " kills, %" PRIu64 " clean stops, %" PRIu64 " faults; %" PRIu64
 	       " checkpoints, %" PRIu64 " segments cleaned\n",
