@@ -82,13 +82,12 @@ static void hide_nul(uint8_t *data, size_t len)
 }
 
 /* A body that can't be given: remembered for the tagged answer. */
-static void note(struct session *s, struct fetch_unit *u, int err)
+static void note(struct fetch_unit *u, int err)
 {
 	if (err == E_GONE || err == E_NOENT) {
 		u->expunged = true;
 		return;
 	}
-	server_damaged(s->server, u->entry.object);
 	if (!u->damaged_uid)
 		u->damaged_uid = u->entry.uid;
 }
@@ -154,7 +153,8 @@ static enum emit body_rest(struct session *s, struct fetch_unit *u, struct buf *
 			return EMIT_FULL;
 		err = body_piece(s, u, out);
 		if (err != OK) {
-			note(s, u, err);
+			note(u, err);
+			server_damaged(s->server, u->entry.object);
 			return EMIT_BROKEN;
 		}
 	}
@@ -170,12 +170,16 @@ static enum emit body_begin(struct session *s, struct fetch_unit *u, const struc
 	if (!open_string(s, u, item, u->range.len, out))
 		return EMIT_DONE;
 	u->offset = u->range.offset + u->skip;
-	/* the first piece is read before anything is promised */
-	err = server_is_damaged(s->server, u->entry.object) ? E_DAMAGED : body_piece(s, u, out);
+	/* what can be is read before anything is promised: a literal must be finished */
+	err = server_is_damaged(s->server, u->entry.object)
+		? E_DAMAGED
+		: store_body_ready(s->server->parts.store, u->entry.object, u->offset, u->left);
+	if (err == OK)
+		err = body_piece(s, u, out);
 	if (err != OK) {
 		out->len = before;
 		u->first = first;
-		note(s, u, err);
+		note(u, err);
 		put_nil(s, item, u, out);
 		return EMIT_DONE;
 	}
@@ -246,7 +250,7 @@ static enum emit small_begin(struct session *s, struct fetch_unit *u, const stru
 	int err = filter_small(s, u, item, &passed);
 
 	if (err != OK) {
-		note(s, u, err);
+		note(u, err);
 		put_nil(s, item, u, out);
 		return EMIT_DONE;
 	}
@@ -275,7 +279,7 @@ static enum emit large_count(struct session *s, struct fetch_unit *u, const stru
 			return EMIT_AGAIN;
 		n = read_header(s, u);
 		if (n < 0) {
-			note(s, u, (int)n);
+			note(u, (int)n);
 			put_nil(s, item, u, out);
 			return EMIT_DONE;
 		}
@@ -347,7 +351,7 @@ static enum emit begin(struct session *s, struct fetch_unit *u, const struct fet
 
 	if (err != OK) {
 		if (err != E_NOENT)
-			note(s, u, err);
+			note(u, err);
 		put_nil(s, item, u, out);
 		return EMIT_DONE;
 	}

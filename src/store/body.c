@@ -179,8 +179,22 @@ static int fill_frames(struct store *st, uint64_t id, const struct object *o, po
 	return OK;
 }
 
-/* Copies what is wanted of the frames that were read; each is verified when it
- * is first looked at. A message's bytes never change and its id is never used
+/* Each frame is verified when it is first looked at. False: it is damaged, and
+ * will be read again. */
+static bool verify_frame(struct frames *c, uint32_t i)
+{
+	const uint8_t *p = c->data + i * FRAME;
+	size_t data = (c->bytes - i * FRAME < FRAME ? c->bytes - i * FRAME : FRAME) - 4;
+
+	if (!(c->verified >> i & 1) && frame_crc(c->object, c->first + i, p, data) != le32(p + data)) {
+		c->object = 0;
+		return false;
+	}
+	c->verified |= 1u << i;
+	return true;
+}
+
+/* Copies what is wanted of the frames that were read. A message's bytes never change and its id is never used
  * again, so what was read stays right wherever the message goes. */
 static int64_t take_frames(struct frames *c, uint64_t offset, uint8_t *out, size_t len)
 {
@@ -188,18 +202,13 @@ static int64_t take_frames(struct frames *c, uint64_t offset, uint8_t *out, size
 	size_t done = 0;
 
 	for (uint32_t i = frame - c->first; i * FRAME < c->bytes && done < len; i++) {
-		const uint8_t *p = c->data + i * FRAME;
 		size_t data = (c->bytes - i * FRAME < FRAME ? c->bytes - i * FRAME : FRAME) - 4;
 		size_t skip = done ? 0 : (size_t)(offset % FRAME_DATA), take;
 
-		if (i >= c->verified && frame_crc(c->object, c->first + i, p, data) != le32(p + data)) {
-			c->object = 0;
+		if (!verify_frame(c, i))
 			return done ? (int64_t)done : E_DAMAGED;
-		}
-		if (i == c->verified)
-			c->verified++;
 		take = data - skip < len - done ? data - skip : len - done;
-		memcpy(out + done, p + skip, take);
+		memcpy(out + done, c->data + i * FRAME + skip, take);
 		done += take;
 	}
 	return (int64_t)done;
@@ -212,20 +221,44 @@ static bool has_frame(const struct frames *c, uint64_t id, uint64_t offset)
 	return c->object == id && frame >= c->first && (frame - c->first) * FRAME < c->bytes;
 }
 
+static int load_frames(struct store *st, uint64_t id, const struct object *o, uint64_t offset, uint64_t len)
+{
+	port_file f = files_open(st, o->blob, o->blob ? id : o->segment);
+	uint64_t start = o->blob ? 0 : (uint64_t)o->offset * RECORD_ALIGN + RECORD_HEADER + o->body_len;
+
+	if (f < 0)
+		return f == E_NOENT ? E_DAMAGED : f;
+	return fill_frames(st, id, o, f, start, offset, len);
+}
+
 static int64_t read_frames(struct store *st, uint64_t id, const struct object *o, uint64_t offset, uint8_t *out,
 	size_t len, uint64_t ahead)
 {
-	if (!has_frame(&st->frames, id, offset)) {
-		port_file f = files_open(st, o->blob, o->blob ? id : o->segment);
-		uint64_t start = o->blob ? 0 : (uint64_t)o->offset * RECORD_ALIGN + RECORD_HEADER + o->body_len;
-		int err = f == E_NOENT ? E_DAMAGED : f;
+	int err = has_frame(&st->frames, id, offset) ? OK : load_frames(st, id, o, offset, len + ahead);
 
-		if (f >= 0)
-			err = fill_frames(st, id, o, f, start, offset, len + ahead);
-		if (err < 0)
-			return err;
-	}
-	return take_frames(&st->frames, offset, out, len);
+	return err == OK ? take_frames(&st->frames, offset, out, len) : err;
+}
+
+int store_body_ready(struct store *st, uint64_t object, uint64_t offset, uint64_t len)
+{
+	struct frames *c = &st->frames;
+	struct object o;
+	uint64_t first = offset / FRAME_DATA, last, most = first + SCRATCH / FRAME - 1;
+	int err = object_place(st, object, &o);
+
+	if (err != OK || offset >= o.size || len == 0)
+		return err;
+	last = (offset + (len < o.size - offset ? len : o.size - offset) - 1) / FRAME_DATA;
+	if (last > most)
+		last = most;
+	if (!has_frame(c, object, offset) || !has_frame(c, object, last * FRAME_DATA))
+		err = load_frames(st, object, &o, offset, len);
+	for (; err == OK && first <= last; first++)
+		if (!verify_frame(c, (uint32_t)first - c->first))
+			err = E_DAMAGED;
+	if (err == E_DAMAGED)
+		note_damage(st, object);
+	return err;
 }
 
 int64_t store_body_ahead(struct store *st, uint64_t object, uint64_t offset, void *data, size_t len, uint64_t ahead)

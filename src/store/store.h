@@ -229,6 +229,9 @@ int64_t store_body(struct store *st, uint64_t object, uint64_t offset, void *dat
 /* The same, where `ahead` bytes behind these will be asked for next: they are
  * read along as far as that costs no memory. */
 int64_t store_body_ahead(struct store *st, uint64_t object, uint64_t offset, void *data, size_t len, uint64_t ahead);
+/* Before a literal is announced: verifies as much of these bytes as costs no
+ * memory, 12 KiB at least. OK, E_DAMAGED, E_GONE, E_IO. */
+int store_body_ready(struct store *st, uint64_t object, uint64_t offset, uint64_t len);
 /* Keeps a message readable although its last entry may be expunged: for a
  * literal whose size has been announced. At most one a session; E_NOMEM. Pins
  * are counted; every pin wants its unpin. */

@@ -99,7 +99,8 @@ struct pin {
 /* Frames of a message that were read last. */
 struct frames {
 	uint64_t object; /* 0: none */
-	uint32_t first, bytes, verified; /* the first frame; bytes of all; how many were verified from the first on */
+	uint32_t first, bytes; /* the first frame; bytes of all */
+	uint32_t verified;     /* a bit for each */
 	uint8_t *data;   /* SCRATCH bytes */
 };
 

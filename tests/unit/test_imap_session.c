@@ -932,6 +932,32 @@ T_TEST(damaged_body)
 	box_nothing_left();
 }
 
+/* Damage in what can be read before the literal is announced costs no connection,
+ * and what stands before and behind it can be had. */
+T_TEST(damage_behind_the_first_piece)
+{
+	static char message[13000];
+	sim_client c;
+
+	begin();
+	memset(message, 'x', sizeof message - 1);
+	memcpy(message, "Subject: middling\r\n\r\n", 21);
+	memcpy(message + 9000, "here it rots", 12);
+	memcpy(message + 12970, "the end", 7);
+	c = box_select("anna", "INBOX");
+	box_append(c, "INBOX", "()", message);
+	say_bytes(c, "a0 NOOP\r\n", 9);
+	damage("here it rots");
+	TALK(c, "a1 FETCH 1 (UID BODY.PEEK[])\r\n", "* 1 FETCH (UID 1 BODY[] NIL)\r\na1 NO ~ UID 1 ~\r\n");
+	TALK(c, "a2 FETCH 1 BODY.PEEK[]<8180.10>\r\n", "* 1 FETCH (BODY[]<8180> NIL)\r\na2 NO ~ UID 1 ~\r\n");
+	TALK(c, "a3 FETCH 1 BODY.PEEK[]<0.7>\r\n", "* 1 FETCH (BODY[]<0> {7}\r\nSubject)\r\na3 OK ~\r\n");
+	TALK(c, "a4 FETCH 1 BODY.PEEK[]<12970.7>\r\n", "* 1 FETCH (BODY[]<12970> {7}\r\nthe end)\r\na4 OK ~\r\n");
+	TALK(c, "a5 FETCH 1 (RFC822.SIZE ENVELOPE)\r\n",
+		"* 1 FETCH (RFC822.SIZE 12999 ENVELOPE (NIL \"middling\" NIL NIL NIL NIL NIL NIL NIL NIL))\r\na5 OK ~\r\n");
+	end(c);
+	box_nothing_left();
+}
+
 /* Damage that shows only when the literal is under way: nothing wrong is ever
  * given as if it were right. */
 T_TEST(damaged_large_body)
@@ -1014,8 +1040,9 @@ T_TEST(after_a_cut)
 T_MAIN(T_RUN(sizes) T_RUN(greeting_and_states) T_RUN(no_password_in_clear) T_RUN(sasl) T_RUN(limits_before_login) T_RUN(
 	too_slow) T_RUN(first_mailboxes) T_RUN(names) T_RUN(list_extended) T_RUN(select_answers) T_RUN(sections)
 		T_RUN(fetch_grammar) T_RUN(nul_is_hidden) T_RUN(any_pieces) T_RUN(store) T_RUN(many_long_keywords)
-			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages) T_RUN(
-				expunges_are_held_back) T_RUN(append) T_RUN(append_beyond_what_is_taken) T_RUN(search)
-				T_RUN(object_ids) T_RUN(rename_inbox) T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input)
-					T_RUN(crowded) T_RUN(damaged_body) T_RUN(damaged_large_body) T_RUN(after_a_cut)
-						T_RUN(store_on_a_dead_disk))
+			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages)
+				T_RUN(expunges_are_held_back) T_RUN(append) T_RUN(append_beyond_what_is_taken)
+					T_RUN(search) T_RUN(object_ids) T_RUN(rename_inbox) T_RUN(idle)
+						T_RUN(mailbox_goes) T_RUN(bad_input) T_RUN(crowded) T_RUN(damaged_body)
+							T_RUN(damage_behind_the_first_piece) T_RUN(damaged_large_body)
+								T_RUN(after_a_cut) T_RUN(store_on_a_dead_disk))
