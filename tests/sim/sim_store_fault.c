@@ -52,6 +52,7 @@ static const struct fault {
 #define FAULTS (sizeof faults / sizeof faults[0])
 
 static struct rig rig;
+static struct m_state shown;
 static unsigned which; /* index of the fault under way */
 
 static unsigned setting(const char *name, unsigned otherwise)
@@ -125,6 +126,9 @@ static int fault_turn(void *context, unsigned n)
 		rig_turn(r);
 	if (!r->broken)
 		rig_check_live(r);
+	/* What it shows may be ahead of what was told; but it shows it. */
+	if (r->broken && rig_dump(r, &shown) != OK)
+		rig_fail("a store that can't be written any more can't be read either");
 	if (r->broken)
 		__atomic_add_fetch(&counts->readonly[which], 1, __ATOMIC_RELAXED);
 	if (r->broken && !f->on && f->op == SIM_OP_READ)
