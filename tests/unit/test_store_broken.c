@@ -11,7 +11,7 @@ static struct store_config small_cache(void)
 	struct store_config config = rig_config;
 
 	config.cache_pages = 48;
-	config.storage = 16u << 20;
+	config.storage = 64u << 20; /* each message that comes alone takes a block */
 	return config;
 }
 
