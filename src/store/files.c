@@ -128,6 +128,7 @@ int files_sync_dir(struct store *st)
 	st->unlinks_pending &= err != OK;
 	/* No later sync makes up for it: removed files may come back, whatever their number. */
 	if (err != OK) {
+		st->names_lost++;
 		st->swept = false;
 		st->super.orphan_from = 1;
 	}

@@ -187,6 +187,7 @@ struct store {
 	struct store_upload *open_uploads;
 	struct store_observer observer;
 	bool read_only, extend;
+	uint32_t names_lost;  /* syncs of the directory that failed: names made before them may be lost */
 	bool unlinks_pending; /* removals that the directory's sync has not made durable */
 	bool swept;           /* what a cut left behind was removed: orphans can only be newer */
 	bool replaying;

@@ -18,6 +18,7 @@ struct store_upload {
 	uint64_t object;
 	uint64_t size;
 	port_file file;            /* the blob, or -1 */
+	uint32_t names_lost;       /* of the store when the blob was made */
 	uint8_t *frames[FRAMES_MAX]; /* in memory; a blob uses only the first */
 	uint32_t n_frames;         /* full ones in memory, or written to the blob */
 	uint32_t fill;             /* data bytes in the last, unfinished one */
@@ -72,6 +73,7 @@ static int open_blob(struct store_upload *up)
 
 	if (err != OK)
 		return err;
+	up->names_lost = up->st->names_lost;
 	files_blob_name(up->st, up->object, name);
 	up->file = port_open(name, PORT_READ | PORT_WRITE | PORT_CREATE | PORT_EMPTY);
 	return up->file < 0 ? up->file : OK;
@@ -309,7 +311,7 @@ static int finish(struct store_upload *up)
 	if (err == OK && !in_memory(up))
 		err = port_sync(up->file);
 	if (err == OK && !in_memory(up))
-		err = files_sync_dir(up->st);
+		err = up->names_lost == up->st->names_lost ? files_sync_dir(up->st) : E_IO;
 	up->finished = err == OK;
 	return err;
 }
