@@ -30,8 +30,12 @@ int cmd_noop(struct session *s, struct conn *c)
 /* What was answered so far is on flash when this is answered (RFC 3501 6.4.1). */
 int cmd_check(struct session *s, struct conn *c)
 {
+	int err = session_durable(s);
+
 	(void)c;
-	return session_durable(s) == E_AGAIN ? STEP_COMMIT : session_ok(s, "All is stored");
+	if (err == E_AGAIN)
+		return STEP_COMMIT;
+	return err == OK ? session_ok(s, "All is stored") : session_error(s, err);
 }
 
 int cmd_logout(struct session *s, struct conn *c)

@@ -427,6 +427,8 @@ static int run_messages(struct session *s, struct fetch_unit *u, struct conn *c)
 		int step, err = OK;
 
 		if (u->step == FETCH_NEXT) {
+			if (fetch_has(u, FETCH_MODSEQ) && session_durable(s) == E_READONLY)
+				return session_error(s, E_READONLY);
 			err = next_message(s, u);
 			if (err == E_NOENT)
 				return flush_seen(s, u) == RUN_DONE ? answer(s, u) : STEP_COMMIT;

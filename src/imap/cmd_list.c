@@ -229,8 +229,14 @@ static int put_status(struct session *s, struct list_unit *u, struct conn *c)
 	char name[LIMIT_MAILBOX_NAME];
 	int len;
 
-	if ((u->status & STATUS_HIGHESTMODSEQ) && session_durable(s) == E_AGAIN)
-		return STEP_COMMIT;
+	if (u->status & STATUS_HIGHESTMODSEQ) {
+		int err = session_durable(s);
+
+		if (err == E_AGAIN)
+			return STEP_COMMIT;
+		if (err != OK)
+			u->status &= (uint16_t)~STATUS_HIGHESTMODSEQ;
+	}
 	if (!session_room(c, REPLY_ROOM))
 		return STEP_OUTPUT;
 	len = store_mailbox_name(s->server->parts.store, u->current, name);

@@ -215,8 +215,11 @@ int cmd_status(struct session *s, struct conn *c)
 		step = session_condstore(s, c);
 		if (step != RUN_DONE)
 			return step;
-		if (session_durable(s) == E_AGAIN)
+		err = session_durable(s);
+		if (err == E_AGAIN)
 			return STEP_COMMIT;
+		if (err != OK)
+			return session_error(s, err);
 	}
 	if (!session_room(c, REPLY_ROOM))
 		return STEP_OUTPUT;

@@ -117,8 +117,11 @@ static uint64_t named_modseq(const struct search_unit *u)
 
 static int finish_line(struct session *s, struct search_unit *u, struct buf *out)
 {
-	if (u->has_modseq && session_durable(s) == E_AGAIN)
+	int err = u->has_modseq ? session_durable(s) : OK;
+
+	if (err == E_AGAIN)
 		return STEP_COMMIT;
+	u->has_modseq &= err == OK;
 	if (!begin_line(s, u, out) || buf_space(out) < TAIL_ROOM)
 		return STEP_OUTPUT;
 	put_run(u, out);
@@ -191,6 +194,8 @@ int cmd_search(struct session *s, struct conn *c)
 		step = session_condstore(s, c);
 		if (step != RUN_DONE)
 			return step;
+		if (session_durable(s) == E_READONLY)
+			return session_error(s, E_READONLY);
 		s->stage = SEARCH_RUN;
 	}
 	if (s->stage == SEARCH_RUN) {

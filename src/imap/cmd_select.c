@@ -88,7 +88,11 @@ static void put_rest(struct session *s, struct buf *out)
 	if (store_mailbox_get(v->parts.store, view->mailbox, &m) == OK)
 		buf_printf(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", (unsigned)m.uidvalidity);
 	buf_printf(out, "* OK [UIDNEXT %u] Next UID\r\n", (unsigned)view->uidnext);
-	buf_printf(out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)view->modseq);
+	/* RFC 7162 section 3.1.2.2 */
+	if (session_durable(s) == E_READONLY)
+		buf_puts(out, "* OK [NOMODSEQ] Changes can't be counted now\r\n");
+	else
+		buf_printf(out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)view->modseq);
 	buf_puts(out, "* OK [MAILBOXID (");
 	reply_mailbox_id(out, v->parts.store, view->mailbox);
 	buf_puts(out, ")] Id of this mailbox\r\n");

@@ -131,6 +131,8 @@ int session_durable(struct session *s)
 
 	if (store_all_durable(st))
 		return OK;
+	if (store_read_only(st))
+		return E_READONLY;
 	store_commit_request(st);
 	return E_AGAIN;
 }
@@ -140,12 +142,17 @@ int session_condstore(struct session *s, struct conn *c)
 	if (s->condstore)
 		return RUN_DONE;
 	if (s->state == STATE_SELECTED && !s->view.gone) {
-		if (session_durable(s) == E_AGAIN)
+		int err = session_durable(s);
+
+		if (err == E_AGAIN)
 			return STEP_COMMIT;
 		if (!session_room(c, REPLY_ROOM))
 			return STEP_OUTPUT;
-		buf_printf(conn_output(c), "* OK [HIGHESTMODSEQ %llu] Changes are counted\r\n",
-			(unsigned long long)s->view.modseq);
+		if (err != OK)
+			buf_puts(conn_output(c), "* OK [NOMODSEQ] Changes can't be counted now\r\n");
+		else
+			buf_printf(conn_output(c), "* OK [HIGHESTMODSEQ %llu] Changes are counted\r\n",
+				(unsigned long long)s->view.modseq);
 	}
 	s->condstore = true;
 	return RUN_DONE;

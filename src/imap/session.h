@@ -120,8 +120,10 @@ int session_crowded(struct session *s);
 /* Waits for s->ticket: OK when it is durable, E_AGAIN (return STEP_COMMIT), or
  * the error by which it was lost. The ticket is forgotten but for E_AGAIN. */
 int session_wait(struct session *s);
-/* A CONDSTORE session shows no MODSEQ that is not durable: OK, or E_AGAIN
- * (return STEP_COMMIT). */
+/* A CONDSTORE session shows no MODSEQ that is not durable: OK, E_AGAIN (return
+ * STEP_COMMIT), or E_READONLY: flags that everybody sees will never be durable,
+ * because the store has stopped writing. No MODSEQ is shown then; the rest of the
+ * mail is served. */
 int session_durable(struct session *s);
 /* The session gives a CONDSTORE enabling command (RFC 7162 section 3.1); the
  * first one with a mailbox selected is told its HIGHESTMODSEQ. RUN_DONE or a step. */

@@ -154,6 +154,11 @@ bool store_all_durable(const struct store *st)
 	return st->log.applied <= st->log.durable || STORE_PLANT(PLANT_EARLY_MODSEQ);
 }
 
+bool store_read_only(const struct store *st)
+{
+	return st->read_only;
+}
+
 bool store_wants_commit(const struct store *st)
 {
 	const struct log *log = &st->log;

@@ -81,6 +81,9 @@ void store_commit_request(struct store *st);
 /* True when every change that was made visible is durable (no lazy ones wait).
  * A CONDSTORE session shows no MODSEQ while this is false. */
 bool store_all_durable(const struct store *st);
+/* It takes no changes any more until it is opened again. What is not durable by
+ * then never will be. */
+bool store_read_only(const struct store *st);
 
 /* One slice of checkpoint, cleaning or the removal of deleted mailboxes.
  * E_AGAIN when there is more to do at once, OK when there is not. */

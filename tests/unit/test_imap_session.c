@@ -1019,6 +1019,44 @@ T_TEST(store_on_a_dead_disk)
 	end(b);
 }
 
+/* A flag change that was answered before its sync, and then the disk takes nothing
+ * any more: it will never be durable. Mail is served all the same, MODSEQs are not
+ * (RFC 7162 section 3.1.2.2), and nobody waits for a sync that never comes. */
+T_TEST(lazy_flags_on_a_dead_disk)
+{
+	sim_client a, b;
+
+	begin();
+	a = box_login("anna");
+	box_append(a, "INBOX", "()", MESSAGE);
+	end(a);
+	a = box_select("anna", "INBOX");
+	b = box_select("anna", "INBOX");
+	TALK(b, "b1 ENABLE CONDSTORE\r\n", "* ENABLED CONDSTORE\r\n* OK [HIGHESTMODSEQ ~\r\nb1 OK ~\r\n");
+	TALK(a, "a1 STORE 1 +FLAGS.SILENT (\\Seen)\r\n", "a1 OK Stored\r\n");
+	sim_fail(SIM_OP_WRITE, 1, E_IO, true);
+	sim_fail(SIM_OP_CREATE, 1, E_IO, true);
+	TALK(a, "a2 CREATE more\r\n", "a2 NO ~\r\n");
+	TALK(a, "a3 CHECK\r\n", "a3 NO [UNAVAILABLE] ~\r\n");
+	TALK(a, "a4 SELECT INBOX\r\n",
+		"* OK [CLOSED] ~\r\n* FLAGS ~\r\n* OK [PERMANENTFLAGS ~\r\n* 1 EXISTS\r\n* 0 RECENT\r\n"
+		"* OK [UIDVALIDITY ~\r\n* OK [UIDNEXT 2] ~\r\n* OK [NOMODSEQ] ~\r\n* OK [MAILBOXID ~\r\n"
+		"a4 OK [READ-WRITE] ~\r\n");
+	TALK(a, "a5 FETCH 1 (FLAGS BODY.PEEK[TEXT])\r\n",
+		"* 1 FETCH (FLAGS (\\Seen) BODY[TEXT] {11}\r\nHello Joe\r\n)\r\na5 OK ~\r\n");
+	TALK(b, "b2 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)\r\n", "b2 NO [UNAVAILABLE] ~\r\n");
+	TALK(b, "b3 FETCH 1 MODSEQ\r\n", "b3 NO [UNAVAILABLE] ~\r\n");
+	TALK(b, "b4 FETCH 1 BODY.PEEK[TEXT]\r\n", "* 1 FETCH (BODY[TEXT] {11}\r\nHello Joe\r\n)\r\nb4 OK ~\r\n");
+	TALK(b, "b5 STATUS INBOX (MESSAGES HIGHESTMODSEQ)\r\n", "b5 NO [UNAVAILABLE] ~\r\n");
+	TALK(b, "b6 SEARCH MODSEQ 1\r\n", "b6 NO [UNAVAILABLE] ~\r\n");
+	TALK(b, "b7 NOOP\r\n", "b7 OK ~\r\n");
+	for (unsigned i = 0; i < 20; i++)
+		T_EQ(loop_turn(box.loop, 0), OK);
+	T_OK(!box.loop->busy);
+	end(a);
+	end(b);
+}
+
 /* Rule 1 of the store, seen from here: what was answered is there afterwards. */
 T_TEST(after_a_cut)
 {
@@ -1045,4 +1083,4 @@ T_MAIN(T_RUN(sizes) T_RUN(greeting_and_states) T_RUN(no_password_in_clear) T_RUN
 					T_RUN(search) T_RUN(object_ids) T_RUN(rename_inbox) T_RUN(idle)
 						T_RUN(mailbox_goes) T_RUN(bad_input) T_RUN(crowded) T_RUN(damaged_body)
 							T_RUN(damage_behind_the_first_piece) T_RUN(damaged_large_body)
-								T_RUN(after_a_cut) T_RUN(store_on_a_dead_disk))
+								T_RUN(after_a_cut) T_RUN(store_on_a_dead_disk) T_RUN(lazy_flags_on_a_dead_disk))
