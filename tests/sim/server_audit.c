@@ -143,8 +143,18 @@ static void hear(const char *line, size_t len)
 		answered(line);
 	} else if (fetch_read(line, len, &f)) {
 		hear_fetch(&f);
+	} else if (strstr(line, " EXPUNGE") && sscanf(line, "* %u EXPUNGE", &number) == 1) {
+		if (!world.evict || number == 0 || number > b->exists)
+			broken("%s: EXPUNGE %u during the audit", world.box[audit.box].name, number);
+		b->exists--;
+		if (number <= b->n) {
+			memmove(&b->s[number - 1], &b->s[number], (b->n - number) * sizeof *b->s);
+			b->n--;
+		}
 	} else if (strstr(line, " EXISTS") && sscanf(line, "* %u", &number) == 1) {
-		b->exists = number;
+		/* what comes later is a notice of the server's own */
+		if (audit.step == A_OPEN)
+			b->exists = number;
 	} else if (sscanf(line, "* OK [UIDVALIDITY %u]", &number) == 1) {
 		b->uidvalidity = number;
 	} else if (sscanf(line, "* OK [UIDNEXT %u]", &number) == 1) {

@@ -15,6 +15,7 @@
 #define BOXES 4 /* mailboxes of a user that clients work in */
 #define IMAP_CLIENTS 6
 #define LMTP_CLIENTS 2
+enum { BOX_INBOX, BOX_ARCHIVE, BOX_TRASH, BOX_JUNK };
 #define FLAGS_N 6 /* five of the system and a keyword */
 enum { F_SEEN = 1, F_ANSWERED = 2, F_FLAGGED = 4, F_DELETED = 8, F_DRAFT = 16, F_WORD = 32, F_ALL = 63 };
 
@@ -97,12 +98,15 @@ void truth_born(unsigned act, uint32_t content, uint32_t from_uid, uint32_t uid,
 void truth_stroke(unsigned act, uint32_t uid, uint8_t set, uint8_t clear, bool vague);
 void truth_vague(unsigned act);
 void truth_leaving(unsigned act, uint32_t uid, bool sure);
+/* What may go without anybody's command: what the policy allows, and the
+ * server's own notices. What is surely flagged or a draft stays, as does what lies
+ * in Archive or is surely unseen in INBOX. */
+bool truth_may_evict(unsigned box, const struct fact *f);
 void truth_gone(unsigned box, uint32_t uid);
 void truth_uidnext(unsigned box, uint32_t uidnext);
 void truth_modseq(unsigned box, uint64_t modseq);
 void truth_seen_flags(unsigned box, uint32_t uid, uint8_t flags, uint64_t modseq, uint64_t asked);
 void truth_content(unsigned box, uint32_t uid, uint32_t content);
-uint64_t truth_bytes(unsigned user);
 
 /* What an audit saw of a mailbox. */
 struct sight {
@@ -174,7 +178,9 @@ bool imap_quiet(unsigned n); /* nothing is under way */
 bool imap_settled(unsigned n); /* has also looked for news since `calm` began */
 const char *imap_state(unsigned n);
 void imap_died(unsigned n); /* the server has: nothing more will come */
+/* Each must know what an audit saw that nobody died before. */
 void imap_compare(const struct audit_box *boxes);
+void imap_unsettle(void);
 void imap_fault(unsigned n);
 void imap_cure(unsigned n);
 void imap_leave(unsigned n); /* close the connection now */
@@ -204,12 +210,21 @@ const char *audit_status(void);
 
 enum mode { MODE_WORK, MODE_FINISH, MODE_NEWS, MODE_AUDIT, MODE_LEAVE, MODE_STATUS, MODE_OVER };
 
+/* What the last cut hit. */
+enum cut_place {
+	AT_LOG,
+	AT_LARGE, /* a large message's file */
+	AT_CHECKPOINT, /* index and superblocks */
+	AT_RESERVE,
+	AT_OTHER, /* between two operations, the directory, the users file */
+	PLACES_N
+};
+
+/* All of them uint64_t: they are added up over processes. */
 struct sums {
-	uint64_t seeds, boots, cuts[SIM_OP_COUNT], cuts_starting, cuts_between, kills, stops, calms, audits;
+	uint64_t seeds, boots, cuts[SIM_OP_COUNT][PLACES_N], cuts_starting, kills, stops, calms, audits;
 	uint64_t io_faults, disk_full, resets, stalls, clocks;
-	uint64_t commands, deliveries, refused_full, failed, cleaned, checkpoints;
-	uint64_t states[8];
-	uint64_t failures;
+	uint64_t commands, deliveries, refused_full, failed, evicted, seconds;
 };
 
 struct world {
@@ -222,6 +237,7 @@ struct world {
 	uint64_t barrier; /* when the last durable change that was answered had been sent */
 	bool faulty; /* the device fails now or did since the last boot */
 	bool was_faulty; /* it did before the last death */
+	bool evict; /* the server may let old mail go */
 	bool hungry; /* the store was full: clients delete more */
 	struct mailbox box[USERS_MOST * BOXES];
 	bool condstore[IMAP_CLIENTS];

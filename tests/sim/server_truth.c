@@ -82,6 +82,23 @@ struct fact *truth_told(unsigned box, uint32_t uid)
 	return f;
 }
 
+bool truth_may_evict(unsigned box, const struct fact *f)
+{
+	if (f->content == CONTENT_SERVERS)
+		return true;
+	if (!world.evict || !(f->zero & F_FLAGGED) || !(f->zero & F_DRAFT))
+		return false;
+	switch (box % BOXES) {
+	case BOX_INBOX:
+		return (f->one & F_SEEN) || f->content == 0; /* it may be a notice that nobody has read */
+	case BOX_TRASH:
+	case BOX_JUNK:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* ---- acts ---- */
 
 unsigned truth_act(enum act_kind kind, unsigned box, bool lazy)
@@ -241,8 +258,9 @@ void truth_gone(unsigned box, uint32_t uid)
 {
 	struct fact *f = truth_told(box, uid);
 
-	if (!f->expunging && !f->moving && f->content != CONTENT_SERVERS)
+	if (!f->expunging && !f->moving && !truth_may_evict(box, f))
 		broken("%s: UID %u was told to be gone, and nobody removed it", world.box[box].name, uid);
+	world.sums->evicted += !f->expunging && !f->moving && !f->gone;
 	f->gone = true;
 }
 
@@ -292,21 +310,6 @@ void truth_seen_flags(unsigned box, uint32_t uid, uint8_t flags, uint64_t modseq
 	truth_modseq(box, modseq);
 }
 
-uint64_t truth_bytes(unsigned user)
-{
-	uint64_t n = 0;
-	size_t len;
-
-	for (unsigned b = user * BOXES; b < (user + 1) * BOXES; b++)
-		for (unsigned i = 0; i < world.box[b].n; i++)
-			if (!world.box[b].facts[i].gone && world.box[b].facts[i].content &&
-				world.box[b].facts[i].content != CONTENT_SERVERS) {
-				(void)content_text(world.box[b].facts[i].content, &len);
-				n += len;
-			}
-	return n;
-}
-
 /* ---- the audit: messages ---- */
 
 static struct sight *sight_of(struct audit_box *a, uint32_t uid)
@@ -342,13 +345,14 @@ static void audit_numbers(unsigned box, struct audit_box *a)
 	m->uidvalidity = a->uidvalidity;
 }
 
-static void audit_fact(struct mailbox *m, struct fact *f, struct audit_box *a)
+static void audit_fact(unsigned box, struct fact *f, struct audit_box *a)
 {
+	struct mailbox *m = &world.box[box];
 	struct sight *s = sight_of(a, f->uid);
 
 	if (s && f->gone)
 		broken("%s: UID %u was told to be gone and is there", m->name, f->uid);
-	if (!s && !f->gone && !f->expunging && !f->moving && f->content != CONTENT_SERVERS)
+	if (!s && !f->gone && !f->expunging && !f->moving && !truth_may_evict(box, f))
 		broken("%s: UID %u (message %u) is lost", m->name, f->uid, f->content);
 	f->seen = s != NULL;
 	if (!s)
@@ -417,7 +421,7 @@ static void audit_required(void)
 		if (a->kind == ACT_COPY)
 			b->required = false; /* acknowledged ones have UIDs; the others come together */
 		if (a->kind == ACT_MOVE)
-			b->required = from && !from->seen && !from->expunging && from->moving == 1;
+			b->required = from && !from->seen && !from->expunging && from->moving == 1 && !world.evict;
 		b->barred = a->kind == ACT_MOVE && from && from->seen;
 	}
 }
@@ -435,7 +439,7 @@ static void audit_copy(unsigned act, struct audit_box *boxes)
 		if (b->act != act)
 			continue;
 		from = truth_fact(b->from_box, b->from_uid);
-		if (!from || from->expunging || from->moving || from->gone)
+		if (!from || from->expunging || from->moving || from->gone || world.evict)
 			return; /* it may have gone before it could be copied */
 		n++;
 		for (unsigned k = 0; k < boxes[b->box].n; k++) {
@@ -599,7 +603,7 @@ void truth_audit(struct audit_box *boxes, bool dead, uint64_t died_us)
 		audit_numbers(b, &boxes[b]);
 	for (unsigned b = 0; b < n; b++)
 		for (unsigned i = 0; i < world.box[b].n; i++)
-			audit_fact(&world.box[b], &world.box[b].facts[i], &boxes[b]);
+			audit_fact(b, &world.box[b].facts[i], &boxes[b]);
 	audit_required();
 	for (unsigned b = 0; b < n; b++)
 		audit_new(b, &boxes[b]);

@@ -32,8 +32,11 @@ const char *content_text(uint32_t content, size_t *len)
 	for (uint64_t line = 0; left > 0; line++) {
 		size_t n = 10 + mixed(x + line) % 60;
 
-		for (size_t i = 0; i < n; i++)
-			text[at++] = (char)('!' + mixed(x + line * 64 + i) % 90);
+		for (size_t i = 0, bits = 0; i < n; i++, bits >>= 8) {
+			if (i % 8 == 0)
+				bits = mixed(x + line * 64 + i);
+			text[at++] = (char)('!' + (bits & 63));
+		}
 		text[at++] = '\r';
 		text[at++] = '\n';
 		left = left > n ? left - n : 0;
@@ -239,7 +242,8 @@ uint8_t flags_read(const char *text, const char *end)
 				flags |= (uint8_t)(1 << i);
 				known = true;
 			}
-		if (!known && text > word && strncmp(word, "\\Recent", 7) != 0)
+		if (!known && text > word && strncmp(word, "\\Recent", 7) != 0 &&
+			strncmp(word, "$CubbyNotice", 12) != 0)
 			broken("a flag that nobody set: %.*s", (int)(end - word), word);
 		while (text < end && *text == ' ')
 			text++;

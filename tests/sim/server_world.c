@@ -126,7 +126,8 @@ static void configure(void)
 	config.message_size = 1 << 20;
 	config.cleartext_login = CONFIG_CLEARTEXT_ALWAYS;
 	config.flag_delay_s = (uint32_t)(world.flag_delay_us / 1000000);
-	config.evict = false;
+	config.evict = world.evict;
+	config.evict_seen_age_s = config.evict_protect_s = 0;
 	if (budget_make(&config, &budget, reason, sizeof reason) != OK)
 		broken("the budget: %s", reason);
 }
@@ -143,12 +144,13 @@ static void serve(void *context)
 static struct {
 	unsigned epochs; /* bursts of work left */
 	uint64_t cut_left; /* the cut of this burst is armed */
-	uint64_t turns;
+	uint64_t turns, spins;
 	bool dead; /* the server died since the last audit */
 	uint64_t died_us;
 	uint64_t fault_us; /* when something of the network or clock fails next */
 	bool no_more; /* nothing fails any more */
 	bool kill_now, stop_now;
+	bool disk_full; /* another program has filled the disk in this burst */
 	uint64_t storage_worst;
 } course;
 
@@ -176,6 +178,15 @@ static void arm_device(void)
 	enum sim_op op = ops[rnd(5)];
 
 	world.faulty = true;
+	if (rnd(3) == 0) {
+		/* another program takes what is left, or nearly so */
+		uint64_t left = 2 * world.storage - sim_charged("/");
+
+		sim_disk_taken(left - (left < 400000 ? 0 : rnd(400000)));
+		course.disk_full = true;
+		world.sums->disk_full++;
+		return;
+	}
 	sim_fail(op, 1 + rnd(60), op == SIM_OP_WRITE && rnd(2) ? E_NOSPC : E_IO, rnd(3) == 0);
 	world.sums->io_faults++;
 }
@@ -188,8 +199,8 @@ static void begin_work(void)
 	course.fault_us = 0;
 	if (course.no_more)
 		return;
-	if (percent(60))
-		sim_cut_at(1 + rnd(world.work_left * 4));
+	if (percent(70))
+		sim_cut_at(1 + rnd(world.work_left * 3));
 	else if (percent(20))
 		arm_device();
 	if (percent(30))
@@ -262,13 +273,18 @@ static void next_burst(void)
 	}
 }
 
-static void stuck(void)
+static void broken_by(const char *what)
 {
 	for (unsigned i = 0; i < world.imaps; i++)
 		printf("# %s\n", imap_state(i));
 	for (unsigned i = 0; i < world.lmtps; i++)
 		printf("# %s\n", lmtp_state(i));
-	broken("somebody does not come to an end with his work (mode %d)", (int)world.mode);
+	broken("%s (mode %d)", what, (int)world.mode);
+}
+
+static void stuck(void)
+{
+	broken_by("somebody does not come to an end with his work");
 }
 
 /* What the one who asks may have taken himself. */
@@ -308,6 +324,9 @@ static void advance_mode(void)
 		sim_cut_at(0);
 		disarm();
 		cure();
+		if (course.disk_full && rnd(2))
+			world.faulty = false; /* with room again everything must go on */
+		course.disk_full = false;
 		if (world.faulty || (percent(25) && !course.no_more)) {
 			course.kill_now = true; /* whatever was refused may be told only by a new start */
 			return;
@@ -325,9 +344,10 @@ static void advance_mode(void)
 	case MODE_AUDIT:
 		if (!audit_done())
 			return;
-		truth_audit(audit_boxes(), course.dead, course.died_us);
 		if (!course.dead)
 			imap_compare(audit_boxes());
+		imap_unsettle();
+		truth_audit(audit_boxes(), course.dead, course.died_us);
 		world.sums->audits++;
 		world.sums->calms += !course.dead;
 		course.dead = world.was_faulty = false;
@@ -352,6 +372,10 @@ static void advance_mode(void)
 	}
 }
 
+/* Turns of the loop, one behind the other, in which no byte moves and no time
+ * passes but its own. */
+#define SPINS_MOST 20000
+
 static bool move(void *context)
 {
 	bool moved = false;
@@ -374,6 +398,9 @@ static bool move(void *context)
 		advance_mode();
 		moved = world.mode != was;
 	}
+	course.spins = moved ? 0 : course.spins + 1;
+	if (course.spins == SPINS_MOST)
+		broken_by("the server turns without an end and nobody has anything to do");
 	if (course.kill_now) {
 		course.kill_now = false;
 		sim_power_cut(&sim_mixed);
@@ -420,6 +447,19 @@ static void died(void)
 	disarm();
 }
 
+static enum cut_place place_of(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	if (dot && strcmp(dot, ".seg") == 0)
+		return AT_LOG;
+	if (dot && strcmp(dot, ".msg") == 0)
+		return AT_LARGE;
+	if (strstr(path, "/index") || strstr(path, "/super."))
+		return AT_CHECKPOINT;
+	return strstr(path, "/reserve") ? AT_RESERVE : AT_OTHER;
+}
+
 /* One boot: until the server stops, dies or cannot start. */
 static void boot(void)
 {
@@ -430,12 +470,12 @@ static void boot(void)
 	world.sums->boots++;
 	course.stop_now = false;
 	set_mode(MODE_AUDIT);
-	if (!course.no_more && percent(30))
-		sim_cut_at(1 + rnd(30));
+	if (!course.no_more && percent(50))
+		sim_cut_at(1 + rnd(rnd(3) ? 12 : 40));
 	end = sim_run(serve, &err);
 	fresh = sim_time_us() == world.mode_since_us;
 	if (end == SIM_CUT) {
-		world.sums->cuts[sim_cut_kind()]++;
+		world.sums->cuts[sim_cut_kind()][place_of(sim_cut_path())]++;
 		world.sums->cuts_starting += world.mode == MODE_AUDIT;
 		if (percent(15)) {
 			sim_kill();
@@ -473,12 +513,13 @@ static void make_world(uint64_t seed)
 	world.imaps = 2 + (unsigned)rnd(IMAP_CLIENTS - 1);
 	world.lmtps = 1 + (unsigned)rnd(LMTP_CLIENTS);
 	world.storage = (4 + rnd(5)) << 20;
+	world.evict = rnd(2);
 	world.message_most = rnd(3) ? 6000 : 40000;
 	world.flag_delay_us = rnd(4) ? 5000000 : 0;
 	for (unsigned i = 0; i < IMAP_CLIENTS; i++)
 		world.condstore[i] = rnd(2);
 	memset(&course, 0, sizeof course);
-	course.epochs = 4 + (unsigned)rnd(12);
+	course.epochs = 6 + (unsigned)rnd(20);
 }
 
 /* The crypto library keeps, for the life of a process, what its first start has
@@ -515,7 +556,7 @@ void live(uint64_t seed)
 	sim_network(rnd(4) ? SIM_CHUNKS_RANDOM : SIM_CHUNKS_WHOLE, 2000 + rnd(20000));
 	if (rnd(3) == 0)
 		sim_sync_time(0, 30000);
-	sim_disk(rnd(2) ? PORT_FS_UBIFS : PORT_FS_EXT4, 0);
+	sim_disk(rnd(2) ? PORT_FS_UBIFS : PORT_FS_EXT4, 2 * world.storage);
 	configure();
 	sim_run(add_users, NULL);
 	sim_kill();
@@ -528,4 +569,5 @@ void live(uint64_t seed)
 	sim_kill();
 	world.storage_worst = course.storage_worst;
 	world.sums->seeds++;
+	world.sums->seconds += sim_time_us() / 1000000;
 }

@@ -23,6 +23,8 @@ static uint64_t first, seeds, soak_until;
 /* So many seeds are run twice in one process: the same must happen to the byte,
  * and nothing of the first life may be left in the server. */
 #define TWICE 2
+/* Seconds of CPU after which a life is worth a look. */
+#define SLOW 10
 
 static void live_again(uint64_t seed)
 {
@@ -47,6 +49,8 @@ static int child(void *context, unsigned n)
 		return EXPLORE_END;
 	world.sums = &mine;
 	live(first + n - 1);
+	if (clock() > SLOW * CLOCKS_PER_SEC)
+		printf("# seed %" PRIu64 " takes %ld seconds\n", first + n - 1, (long)(clock() / CLOCKS_PER_SEC));
 	if (n <= TWICE)
 		live_again(first + n - 1);
 	for (size_t i = 0; i < sizeof mine / sizeof(uint64_t); i++)
@@ -63,23 +67,37 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 
 static void print_sums(void)
 {
+	static const char *const places[PLACES_N] = { "log", "large", "checkpoint", "reserve", "other" };
 	const struct sums *s = world.sums;
 	uint64_t cuts = 0;
 
-	for (int op = 0; op < SIM_OP_COUNT; op++)
-		cuts += s->cuts[op];
-	printf("# cuts by operation:");
-	for (int op = 0; op < SIM_OP_COUNT; op++)
-		if (s->cuts[op])
-			printf(" %s %" PRIu64, sim_op_name((enum sim_op)op), s->cuts[op]);
-	printf("; %" PRIu64 " of them before the audit ended\n", s->cuts_starting);
-	printf("# %" PRIu64 " audits (%" PRIu64 " without a death), %" PRIu64 " kills, %" PRIu64
-	       " clean stops, %" PRIu64 " faults of the device, %" PRIu64 " resets, %" PRIu64 " stalls, %" PRIu64
-	       " jumps of the clock\n",
-		s->audits, s->calms, s->kills, s->stops, s->io_faults, s->resets, s->stalls, s->clocks);
-	printf("%" PRIu64 " seeds, %" PRIu64 " boots, %" PRIu64 " cuts, %" PRIu64 " commands (%" PRIu64
-	       " refused, %" PRIu64 " for want of room), %" PRIu64 " deliveries\n",
-		s->seeds, s->boots, cuts, s->commands, s->failed, s->refused_full, s->deliveries);
+	printf("# cuts      ");
+	for (int at = 0; at < PLACES_N; at++)
+		printf("%12s", places[at]);
+	printf("\n");
+	for (int op = 0; op < SIM_OP_COUNT; op++) {
+		uint64_t sum = 0;
+
+		for (int at = 0; at < PLACES_N; at++)
+			sum += s->cuts[op][at];
+		cuts += sum;
+		if (sum == 0)
+			continue;
+		printf("# %-10s", op ? sim_op_name((enum sim_op)op) : "between");
+		for (int at = 0; at < PLACES_N; at++)
+			printf("%12" PRIu64, s->cuts[op][at]);
+		printf("\n");
+	}
+	printf("# %" PRIu64 " of the cuts while the server started or before all was read again; %" PRIu64
+	       " audits, %" PRIu64 " of them without a death before\n",
+		s->cuts_starting, s->audits, s->calms);
+	printf("# faults: %" PRIu64 " kills, %" PRIu64 " of the device, %" PRIu64 " full disks, %" PRIu64
+	       " resets, %" PRIu64 " stalls, %" PRIu64 " jumps of the clock; %" PRIu64 " clean stops\n",
+		s->kills, s->io_faults, s->disk_full, s->resets, s->stalls, s->clocks, s->stops);
+	printf("# %" PRIu64 " commands (%" PRIu64 " refused, %" PRIu64 " for want of room), %" PRIu64
+	       " deliveries, %" PRIu64 " messages let go, in %" PRIu64 " simulated hours\n",
+		s->commands, s->failed, s->refused_full, s->deliveries, s->evicted, s->seconds / 3600);
+	printf("%" PRIu64 " seeds, %" PRIu64 " boots, %" PRIu64 " cuts\n", s->seeds, s->boots, cuts);
 }
 
 int main(void)
