@@ -105,6 +105,20 @@ static void answered(const char *line)
 	}
 }
 
+/* The message with that number is gone, if it was seen; those behind it move up. */
+static void forget_number(struct audit_box *b, unsigned number)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		if (b->s[i].number == number)
+			continue;
+		b->s[n] = b->s[i];
+		b->s[n++].number -= b->s[i].number > number;
+	}
+	b->n = n;
+}
+
 static void hear_fetch(const struct fetched *f)
 {
 	struct audit_box *b = &audit.boxes[audit.box];
@@ -117,8 +131,9 @@ static void hear_fetch(const struct fetched *f)
 		b->s = realloc(b->s, b->cap * sizeof *b->s);
 	}
 	s = &b->s[b->n++];
-	*s = (struct sight){ .uid = f->uid, .flags = f->flags, .modseq = f->modseq };
-	if (f->number != b->n)
+	*s = (struct sight){ .number = f->number, .uid = f->uid, .flags = f->flags, .modseq = f->modseq };
+	/* what is let go between SELECT and here is passed over */
+	if (world.evict ? f->number < b->n : f->number != b->n)
 		broken("%s: number %u comes where %u was to come", world.box[audit.box].name, f->number, b->n);
 	if (!f->body)
 		broken("%s: UID %u has no body", world.box[audit.box].name, f->uid);
@@ -147,10 +162,7 @@ static void hear(const char *line, size_t len)
 		if (!world.evict || number == 0 || number > b->exists)
 			broken("%s: EXPUNGE %u during the audit", world.box[audit.box].name, number);
 		b->exists--;
-		if (number <= b->n) {
-			memmove(&b->s[number - 1], &b->s[number], (b->n - number) * sizeof *b->s);
-			b->n--;
-		}
+		forget_number(b, number);
 	} else if (strstr(line, " EXISTS") && sscanf(line, "* %u", &number) == 1) {
 		/* what comes later is a notice of the server's own */
 		if (audit.step == A_OPEN)

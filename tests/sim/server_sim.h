@@ -110,6 +110,7 @@ void truth_content(unsigned box, uint32_t uid, uint32_t content);
 
 /* What an audit saw of a mailbox. */
 struct sight {
+	unsigned number;
 	uint32_t uid, content;
 	uint8_t flags;
 	uint64_t modseq;
