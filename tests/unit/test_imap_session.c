@@ -953,7 +953,8 @@ T_TEST(damage_behind_the_first_piece)
 	TALK(c, "a3 FETCH 1 BODY.PEEK[]<0.7>\r\n", "* 1 FETCH (BODY[]<0> {7}\r\nSubject)\r\na3 OK ~\r\n");
 	TALK(c, "a4 FETCH 1 BODY.PEEK[]<12970.7>\r\n", "* 1 FETCH (BODY[]<12970> {7}\r\nthe end)\r\na4 OK ~\r\n");
 	TALK(c, "a5 FETCH 1 (RFC822.SIZE ENVELOPE)\r\n",
-		"* 1 FETCH (RFC822.SIZE 12999 ENVELOPE (NIL \"middling\" NIL NIL NIL NIL NIL NIL NIL NIL))\r\na5 OK ~\r\n");
+		"* 1 FETCH (RFC822.SIZE 12999 ENVELOPE "
+		"(NIL \"middling\" NIL NIL NIL NIL NIL NIL NIL NIL))\r\na5 OK ~\r\n");
 	end(c);
 	box_nothing_left();
 }
