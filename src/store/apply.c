@@ -140,7 +140,8 @@ static int add_targets(struct store *st, const struct record *r, const uint8_t *
 		struct mailbox m;
 		int err = e.uid == 0 || e.uid == UINT32_MAX ? E_NOENT : mailbox_load(st, le32(p), &m);
 
-		if (err == OK && m.doomed)
+		/* In a rebuild it may be moved out before the mailbox goes. */
+		if (err == OK && m.doomed && !st->rebuild)
 			err = E_NOENT;
 		if (err == OK)
 			err = drop_stale(st, &m, r->lsn);
@@ -582,6 +583,7 @@ int apply_record(struct store *st, const struct record *r, const uint8_t *body, 
 		[RECORD_MESSAGE] = 16, [RECORD_FLAGS] = 16, [RECORD_EXPUNGE] = 8, [RECORD_MOVE] = 16,
 		[RECORD_COPY] = 16, [RECORD_PUBLISH] = 8, [RECORD_UNSTAGE] = 8, [RECORD_MOVED] = 16,
 		[RECORD_EVICT] = 8,
+		[RECORD_CATALOGUE] = RELOG_HEADER,
 	};
 
 	if (r->type < sizeof least / sizeof *least && r->body_len < least[r->type])
@@ -607,6 +609,8 @@ int apply_record(struct store *st, const struct record *r, const uint8_t *body, 
 		return apply_unstage_record(st, r, body);
 	case RECORD_NAMES:
 		return apply_names(st, r, body);
+	case RECORD_CATALOGUE:
+		return relog_apply(st, r, body);
 	default:
 		return OK;
 	}

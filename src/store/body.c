@@ -96,6 +96,11 @@ int object_release(struct store *st, uint64_t id, uint32_t mailbox, uint32_t uid
 		err = reference_drop(st, id, &o, mailbox, uid);
 		return err == OK ? object_save(st, id, &o) : err;
 	}
+	if (rebuild_keeps(st)) {
+		o.refs = 0;
+		o.home_mailbox = o.home_uid = 0;
+		return object_save(st, id, &o);
+	}
 	err = tree_delete(&st->tree, tree_key(TREE_OBJECT, 0, id), 0);
 	if (err == OK)
 		err = segment_live(st, o.segment, -(int64_t)object_record_size(&o), lsn);

@@ -25,7 +25,9 @@ _Static_assert(SUPER_BYTES <= SCRATCH, "the superblock is built in the scratch")
 
 static void super_name(const struct store *st, unsigned which, char *out)
 {
-	files_name(st, which ? "super.1" : "super.0", out);
+	static const char *const names[] = { "super.0", "super.1", "super.new" };
+
+	files_name(st, names[which], out);
 }
 
 static void put_super(const struct store *st, const struct super *s, uint8_t *p)
@@ -64,6 +66,9 @@ static void put_super(const struct store *st, const struct super *s, uint8_t *p)
 	put_le64(p + 176, slots->numbers);
 	put_le64(p + 216, s->life_syncs);
 	put_le64(p + 224, s->life_cleaned);
+	put_le64(p + 232, s->catalogue_first);
+	put_le64(p + 240, s->catalogue_last);
+	put_le64(p + 248, s->names_changed);
 	put_le32(p + 184, s->replay_waste);
 	put_le64(p + 192, s->audits);
 	put_le64(p + 200, s->life_evicted);
@@ -111,6 +116,9 @@ static void get_super(const uint8_t *p, struct super *s)
 		.clean = le32(p + 152) & 1,
 		.life_syncs = le64(p + 216),
 		.life_cleaned = le64(p + 224),
+		.catalogue_first = le64(p + 232),
+		.catalogue_last = le64(p + 240),
+		.names_changed = le64(p + 248),
 	};
 	for (unsigned i = 0; i < AGE_MARKS; i++)
 		s->marks[i] = (struct age_mark){ le64(p + SUPER_MARKS + MARK_BYTES * i),
@@ -175,7 +183,7 @@ static int write_super(struct store *st, const struct super *s)
 	port_file f;
 	int err;
 
-	super_name(st, s->checkpoint & 1, name);
+	super_name(st, st->aside ? SUPER_NEW : (unsigned)(s->checkpoint & 1), name);
 	fresh = !port_exists(name);
 	f = port_open(name, PORT_WRITE | PORT_CREATE);
 	if (f < 0)

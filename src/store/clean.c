@@ -128,10 +128,16 @@ static int look_slice(struct store *st)
 			return n;
 		if (!segment_get(bytes_make(bytes, (size_t)n), &row) || found.lo >= UINT32_MAX)
 			return E_DAMAGED;
+		if (look_at(st, (uint32_t)found.lo, &row)) {
+			int err = relog_before(st, &row);
+
+			if (err != OK)
+				return err;
+			look->next = (uint32_t)found.lo + 1;
+			return give_back(st, (uint32_t)found.lo);
+		}
 		look->next = (uint32_t)found.lo + 1;
 		k.lo = look->next;
-		if (look_at(st, (uint32_t)found.lo, &row))
-			return give_back(st, (uint32_t)found.lo);
 	}
 	return E_AGAIN;
 }
@@ -184,6 +190,9 @@ static void put_home(struct store *st, uint8_t *p, uint64_t id, const struct obj
 	put_le16(p + 24, (uint16_t)e.zone);
 	p[26] = e.flags;
 	p[27] = 0;
+	put_le64(p + 28, e.arrival);
+	put_le64(p + 36, (uint64_t)e.saved);
+	put_le32(p + 44, o->refs);
 }
 
 /* Stages a copy of a living message at the end of the log. */
@@ -191,7 +200,7 @@ static int move_object(struct store *st, uint64_t id, const struct object *o)
 {
 	struct cleaning *c = &st->cleaning;
 	uint64_t at = (uint64_t)o->offset * RECORD_ALIGN + RECORD_HEADER;
-	uint8_t *body = log_body(st, 44 + o->summary_len);
+	uint8_t *body = log_body(st, MOVED_BODY + o->summary_len);
 	struct log_item *item;
 
 	if (!body)
@@ -201,10 +210,10 @@ static int move_object(struct store *st, uint64_t id, const struct object *o)
 	put_le16(body + 12, 1);
 	put_le16(body + 14, 0);
 	put_home(st, body + 16, id, o);
-	if (port_read(files_open(st, false, c->segment), at + o->body_len - o->summary_len, body + 44,
+	if (port_read(files_open(st, false, c->segment), at + o->body_len - o->summary_len, body + MOVED_BODY,
 		    o->summary_len) != (int64_t)o->summary_len)
 		return E_IO;
-	(void)log_add(st, RECORD_MOVED, 44 + o->summary_len);
+	(void)log_add(st, RECORD_MOVED, MOVED_BODY + o->summary_len);
 	item = log_last(st);
 	item->record.summary_len = o->summary_len;
 	if (o->blob)

@@ -110,6 +110,9 @@ int files_remove(struct store *st, bool blob, uint64_t id, uint64_t charged)
 	int err;
 
 	files_forget(st, blob, id);
+	/* A rebuild may be done again: until it is complete nothing goes. */
+	if (st->rebuild)
+		return OK;
 	file_name(st, blob, id, name);
 	if (charged == FILES_MEASURE)
 		charged = measure(name);

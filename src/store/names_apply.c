@@ -49,7 +49,58 @@ static struct bytes take_name(struct fields *f)
 
 /* ---- mailboxes ---- */
 
-static int link_child(struct store *st, const struct mailbox *m)
+bool names_take(struct bytes *rest, struct names_fields *out)
+{
+	struct fields f = { *rest, false };
+
+	*out = (struct names_fields){ .op = take_byte(&f) };
+	switch (out->op) {
+	case NAMES_CREATE:
+		out->id = take_word(&f);
+		out->owner = take_word(&f);
+		out->parent = take_word(&f);
+		out->uidvalidity = take_word(&f);
+		out->uses = take_byte(&f);
+		out->name = take_name(&f);
+		break;
+	case NAMES_RENAME:
+		out->id = take_word(&f);
+		out->parent = take_word(&f);
+		out->name = take_name(&f);
+		break;
+	case NAMES_USES:
+		out->id = take_word(&f);
+		out->uses = take_byte(&f);
+		break;
+	case NAMES_SUBSCRIBE:
+		out->owner = take_word(&f);
+		out->on = take_byte(&f);
+		out->name = take_name(&f);
+		break;
+	case NAMES_KEYWORD:
+		out->id = take_word(&f);
+		out->bit = take_byte(&f);
+		out->name = take_name(&f);
+		break;
+	case NAMES_RECENT:
+		out->id = take_word(&f);
+		(void)take_word(&f);
+		break;
+	case NAMES_DELETE:
+	case NAMES_DROP:
+		out->id = take_word(&f);
+		break;
+	case NAMES_FORGET:
+		out->owner = take_word(&f);
+		break;
+	default:
+		return false;
+	}
+	*rest = f.rest;
+	return !f.bad;
+}
+
+int names_link(struct store *st, const struct mailbox *m)
 {
 	uint64_t hash = names_hash(st, bytes_make(m->level, m->level_len));
 	uint8_t value[4], old[4];
@@ -134,7 +185,7 @@ static int do_create(struct store *st, const struct record *r, struct fields *f)
 		return err;
 	err = mailbox_save(st, &m);
 	if (err == OK)
-		err = link_child(st, &m);
+		err = names_link(st, &m);
 	return err == OK ? count_child(st, m.parent, 1) : err;
 }
 
@@ -175,7 +226,7 @@ static int do_rename(struct store *st, const struct record *r, struct mailbox *m
 	if (err == OK)
 		err = mailbox_save(st, m);
 	if (err == OK)
-		err = link_child(st, m);
+		err = names_link(st, m);
 	return err == OK ? count_child(st, parent, 1) : err;
 }
 
@@ -317,6 +368,8 @@ int apply_names(struct store *st, const struct record *r, const uint8_t *body)
 	while (f.rest.len && err == OK) {
 		enum names_op op = take_byte(&f);
 
+		if (op != NAMES_RECENT && op != NAMES_DROP)
+			st->super.names_changed = r->lsn;
 		switch (op) {
 		case NAMES_CREATE:
 			err = do_create(st, r, &f);

@@ -42,7 +42,7 @@ bool record_get(const uint8_t *h, struct record *r, uint32_t salt)
 		.prev_end = le32(h + 48),
 		.body_crc = le32(h + 52),
 	};
-	return r->type >= RECORD_SEGMENT && r->type <= RECORD_EVICT && r->summary_len <= r->body_len;
+	return r->type >= RECORD_SEGMENT && r->type <= RECORD_CATALOGUE && r->summary_len <= r->body_len;
 }
 
 uint32_t record_body_crc(uint32_t salt, const void *body, size_t len)

@@ -16,7 +16,8 @@ enum record_type {
 	RECORD_NAMES,   /* mailboxes, subscriptions, keywords: a list of operations */
 	RECORD_MOVED,   /* a message that cleaning copied forward */
 	RECORD_VOID,    /* holds a number whose record was refused when it was written */
-	RECORD_EVICT    /* messages that went to make room, with what the audit keeps of them */
+	RECORD_EVICT,   /* messages that went to make room, with what the audit keeps of them */
+	RECORD_CATALOGUE /* a part of the catalogue, for a rebuild; when applied it changes nothing */
 };
 
 #define RECORD_HEADER 64u

@@ -160,7 +160,8 @@ static int apply_good(struct scan *s, const struct record *r, uint32_t at)
 	st->applying_offset = s->at;
 	err = checkpoint_make_room(st);
 	if (err == OK)
-		err = apply_record(st, r, st->replay, s->header.id, at);
+		err = st->rebuild ? rebuild_apply(st, r, st->replay, s->header.id, at)
+				  : apply_record(st, r, st->replay, s->header.id, at);
 	if (err == E_SYNTAX) {
 		s->damaged++;
 		log_error("store: record %llu makes no sense: passed over", (unsigned long long)r->lsn);
@@ -338,6 +339,14 @@ static int walk_open(struct scan *s, uint32_t offset, uint32_t last, bool apply)
 
 	if (s->header.durable > s->known_durable && !apply)
 		s->known_durable = s->header.durable;
+	if (s->st->rebuild) {
+		struct super *super = &s->st->super;
+
+		if (super->next_mailbox < s->header.next_mailbox)
+			super->next_mailbox = s->header.next_mailbox;
+		if (super->next_uidvalidity < s->header.next_uidvalidity)
+			super->next_uidvalidity = s->header.next_uidvalidity;
+	}
 	err = learn_end(s, last);
 	s->at = offset ? offset : RECORD_BLOCK;
 	s->waste = offset ? s->st->super.replay_waste : RECORD_BLOCK;
@@ -395,6 +404,9 @@ static int bad_header(struct scan *s, uint32_t id, bool last)
 			(unsigned long)id);
 		return err;
 	}
+	/* Messages in it that the old index knows can be read all the same. */
+	if (st->rebuild)
+		return OK;
 	files_segment_name(st, id, name);
 	memcpy(aside, name, sizeof aside);
 	memcpy(aside + strlen(aside) - 3, "bad", 3);
@@ -566,6 +578,22 @@ static int replay(struct store *st, struct scan *s, uint32_t last)
 	st->replaying = true;
 	err = walk(s, from, offset, last, true);
 	st->replaying = false;
+	return err;
+}
+
+int recover_log(struct store *st, uint32_t first, uint32_t last, bool apply, struct recovered *io)
+{
+	struct scan s = { .st = st, .known_durable = io->known_durable };
+	int err;
+
+	st->replaying = apply;
+	err = walk(&s, first, 0, last, apply);
+	st->replaying = false;
+	if (!apply)
+		io->known_durable = s.known_durable;
+	io->seen = s.seen;
+	io->damaged = s.damaged;
+	io->box_time = s.box_time;
 	return err;
 }
 

@@ -88,6 +88,8 @@ static void build_header(struct store *st, uint32_t id, uint64_t first_lsn, uint
 	put_le64(body + 16, first_lsn);
 	put_le64(body + 24, st->super.identity);
 	body[32] = st->extend;
+	put_le32(body + 36, st->super.next_mailbox);
+	put_le32(body + 40, st->super.next_uidvalidity);
 	r.body_crc = record_body_crc(header_salt(st, id), body, SEGMENT_BODY);
 	record_put(header, &r, header_salt(st, id));
 }
@@ -114,8 +116,35 @@ static int read_header(struct store *st, port_file f, uint64_t at, uint32_t id, 
 		.first_lsn = le64(body + 16),
 		.durable = r.durable,
 		.extend = body[32] & 1,
+		.next_mailbox = le32(body + 36),
+		.next_uidvalidity = le32(body + 40),
 	};
 	return OK;
+}
+
+int segment_identify(port_file f, uint32_t *id, uint64_t *identity)
+{
+	uint8_t header[HEADER_BYTES];
+	const uint8_t *body = header + RECORD_HEADER;
+
+	for (uint32_t at = 0; at <= HEADER_COPY; at += HEADER_COPY) {
+		struct record r;
+		uint32_t seed, salt;
+		int64_t n = read_again(f, at, header, sizeof header);
+
+		if (n < 0)
+			return E_IO;
+		if (n != sizeof header)
+			continue;
+		*id = le32(body);
+		*identity = le64(body + 24);
+		seed = (uint32_t)*identity;
+		salt = crc32c(*id, &seed, sizeof seed);
+		if (record_get(header, &r, salt) && r.type == RECORD_SEGMENT && r.body_len == SEGMENT_BODY &&
+			record_body_crc(salt, body, SEGMENT_BODY) == r.body_crc)
+			return OK;
+	}
+	return E_DAMAGED;
 }
 
 int segment_read_header(struct store *st, port_file f, uint32_t id, struct segment_header *out)

@@ -142,12 +142,19 @@ static int check_medium(struct store *st, const struct port_fs *fs, char *reason
 static int open_files(struct store *st)
 {
 	char name[PORT_PATH_MAX];
+	int err;
 
 	files_name(st, "lock", name);
 	st->lock = port_lock(name);
 	if (st->lock < 0)
 		return st->lock;
-	files_name(st, "index", name);
+	err = repair_settle(st);
+	if (err == OK && st->repair)
+		err = repair_names(st);
+	if (err != OK)
+		return err;
+	st->aside = repair_anew(st->repair);
+	files_name(st, st->aside ? "index.new" : "index", name);
 	st->tree.slots.file = port_open(name, PORT_READ | PORT_WRITE | PORT_CREATE);
 	return st->tree.slots.file < 0 ? st->tree.slots.file : OK;
 }
@@ -184,7 +191,7 @@ static int open_store(struct store *st, char *reason, size_t cap)
 	st->tree.slots.limit =
 		(uint32_t)(st->config.storage / 4 / PAGE_SIZE > UINT32_MAX / 2 ? UINT32_MAX / 2
 									       : st->config.storage / 4 / PAGE_SIZE);
-	err = recover(st, reason, cap);
+	err = st->aside ? rebuild(st, st->repair) : recover(st, reason, cap);
 	st->super.segment_size = segment_size(st->config.storage, fs.kind);
 	return err;
 }
@@ -204,6 +211,12 @@ bool store_in_use(const char *dir)
 }
 
 int store_open(struct store **out, struct arena *arena, const struct store_config *config, char *reason, size_t cap)
+{
+	return store_open_for(out, arena, config, NULL, reason, cap);
+}
+
+int store_open_for(struct store **out, struct arena *arena, const struct store_config *config, struct repair *repair,
+	char *reason, size_t cap)
 {
 	struct store *st = arena_take(arena, sizeof *st);
 	struct port_sync_stats syncs;
@@ -234,6 +247,7 @@ int store_open(struct store **out, struct arena *arena, const struct store_confi
 	st->tree.slots.file = -1;
 	st->tree.slots.make_room = make_room;
 	st->tree.slots.context = st;
+	st->repair = repair;
 	err = open_store(st, reason, cap);
 	if (err != OK) {
 		if (st->tree.slots.file >= 0)
@@ -242,7 +256,8 @@ int store_open(struct store **out, struct arena *arena, const struct store_confi
 			port_close(st->lock);
 		return err;
 	}
-	(void)space_make_reserve(st);
+	if (!repair)
+		(void)space_make_reserve(st);
 	evict_init(st);
 	*out = st;
 	return OK;

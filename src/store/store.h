@@ -371,6 +371,35 @@ struct store_status {
 };
 void store_status(struct store *st, struct store_status *out);
 
+/* ---- checking and repairing ---- */
+
+/* One thing that is not as it should be. */
+struct store_finding {
+	uint32_t owner;   /* user number, 0: of nobody */
+	uint32_t mailbox; /* id, 0: of none */
+	uint32_t uid;     /* 0: not of one message */
+	const char *name; /* of the mailbox, UTF-8 with a NUL; "" without one. Valid during the call */
+	const char *what;
+};
+typedef void store_report(void *context, const struct store_finding *finding);
+
+struct store_repair {
+	uint32_t admin; /* user who gets what belongs to nobody */
+	store_report *report;
+	void *context;
+};
+struct store_repaired {
+	uint64_t findings;
+	uint64_t lost, recovered; /* messages */
+	bool rebuilt;             /* the index was made anew from the log: the last resort */
+};
+/* Makes a damaged store usable again and says what was wrong and what is lost.
+ * Takes store_repair_memory arena bytes, opens and closes the store by itself
+ * (errors and `reason` as store_open). After a power cut run it again. */
+size_t store_repair_memory(const struct store_config *config);
+int store_repair(struct arena *arena, const struct store_config *config, const struct store_repair *how,
+	struct store_repaired *out, char *reason, size_t cap);
+
 /* Verifies checksums, references and counts of everything, a slice a call:
  * E_AGAIN while not finished, then OK or E_DAMAGED; each finding is reported as
  * one line. *cursor starts at 0. */

@@ -138,7 +138,22 @@ struct super {
 	uint32_t segment_size;
 	struct age_mark marks[AGE_MARKS]; /* the newest last */
 	bool clean;
+	/* LSNs of the first and last part of the catalogue as it was last logged (0:
+	 * never), and of the last change of it. */
+	uint64_t catalogue_first, catalogue_last, names_changed;
 };
+
+/* The catalogue on its way into the log. */
+struct relog {
+	bool busy;
+	bool owed;            /* a segment with a part of it went while there was no room */
+	bool subscriptions;   /* the mailboxes are done */
+	struct key from;      /* what comes next */
+	uint64_t first, last; /* LSNs of its parts so far */
+};
+
+struct rebuild;
+struct repair;
 
 /* A look over all segments, some rows a slice. */
 struct look {
@@ -222,6 +237,10 @@ struct store {
 	uint64_t checkpoints, cleaned, damaged;
 	struct check check;
 	struct frames frames;
+	struct relog relog;
+	struct repair *repair;   /* NULL: it is opened to be used */
+	bool aside;              /* the index that is made is no one's yet */
+	struct rebuild *rebuild; /* not NULL while the index is made anew from the log */
 	uint8_t *scratch;     /* SCRATCH bytes, free between calls */
 	uint8_t *replay;      /* a record's body during recovery and cleaning */
 };
@@ -287,7 +306,25 @@ bool space_for_mail(const struct store *st);
 int space_make_reserve(struct store *st);
 bool space_give_reserve_up(struct store *st);
 
+/* ---- repair.c ---- */
+/* Goes on with putting a rebuilt index into place, or takes an unfinished one
+ * away; before the index is opened. */
+int repair_settle(struct store *st);
+/* Segments that bear another's name get their own again. */
+int repair_names(struct store *st);
+bool repair_anew(const struct repair *r);
+/* In place of recover: the index of st is a new, empty file, which is filled from
+ * the log and what can be read of the old index. */
+int rebuild(struct store *st, struct repair *r);
+/* True when a message stays that nothing shows any more. */
+bool rebuild_keeps(const struct store *st);
+/* In place of apply_record while st->rebuild is set. */
+int rebuild_apply(struct store *st, const struct record *r, const uint8_t *body, uint32_t segment, uint32_t offset);
+
 /* ---- store.c ---- */
+/* store_open; with a repair, for it only. */
+int store_open_for(struct store **st, struct arena *arena, const struct store_config *config, struct repair *repair,
+	char *reason, size_t cap);
 uint64_t store_box_time(const struct store *st);
 /* Bytes handed to the file system, and syncs asked of it, since start. */
 uint64_t store_bytes_written(const struct store *st);
@@ -337,9 +374,12 @@ int segment_close(struct store *st, uint64_t last_lsn, uint32_t valid_end);
 struct segment_header {
 	uint32_t id, salt, prev, prev_end;
 	uint64_t first_lsn, durable;
+	uint32_t next_mailbox, next_uidvalidity; /* as they were then; 0: not said */
 	bool extend;
 };
 int segment_read_header(struct store *st, port_file f, uint32_t id, struct segment_header *out);
+/* Whose segment it is by its own header alone. E_DAMAGED, E_IO. */
+int segment_identify(port_file f, uint32_t *id, uint64_t *identity);
 int segment_row_get(struct store *st, uint32_t id, struct segment *row);
 int segment_row_put(struct store *st, uint32_t id, const struct segment *row);
 int segment_live(struct store *st, uint32_t id, int64_t bytes, uint64_t lsn);
@@ -349,6 +389,16 @@ int segment_live(struct store *st, uint32_t id, int64_t bytes, uint64_t lsn);
  * Any other error is one of the index. */
 int apply_record(struct store *st, const struct record *r, const uint8_t *body, uint32_t segment, uint32_t offset);
 /* ---- names_apply.c ---- */
+/* One operation taken off the front of *rest; fields that it does not have are
+ * 0. False when it makes no sense. */
+struct names_fields {
+	uint8_t op; /* enum names_op of names.h */
+	uint32_t id, owner, parent, uidvalidity; /* KEYWORD, RECENT: the mailbox is id */
+	uint8_t uses, on, bit;
+	struct bytes name;
+};
+bool names_take(struct bytes *rest, struct names_fields *out);
+int names_link(struct store *st, const struct mailbox *m);
 int apply_names(struct store *st, const struct record *r, const uint8_t *body);
 /* ---- names.c, catalog.c ---- */
 /* Where a subscription is: OK and *at, or E_NOENT and a free place for it (hi 0:
@@ -382,6 +432,21 @@ uint64_t object_live(const struct object *o);
 /* Drops staged entries of a mailbox from uid `down_to` on. */
 int apply_unstage(struct store *st, struct mailbox *m, uint32_t down_to, uint64_t lsn);
 
+/* ---- relog.c ---- */
+/* Before a segment goes: whether it holds what is known of the catalogue. Then
+ * that is logged again, a part a call: E_AGAIN, OK once it is durable. */
+int relog_before(struct store *st, const struct segment *going);
+/* Notes a part that stands in the log. */
+int relog_apply(struct store *st, const struct record *r, const uint8_t *body);
+/* A part's body: kind 1 (0 mailboxes, 1 subscriptions), 1: the first, 1: the
+ * last of all, 1, mailbox ids from 4 to 4, next mailbox id 4, next UIDVALIDITY
+ * 4, then operations as in RECORD_NAMES. */
+#define RELOG_HEADER 20u
+/* The body of RECORD_MOVED in front of its summary: as of a message with one
+ * target, then of that entry its arrival number 8 and SAVEDATE 8, and the number
+ * of the message's references 4. */
+#define MOVED_BODY 64u
+
 /* ---- change.c ---- */
 /* Everything that changes a mailbox begins here: E_READONLY, E_NOENT, E_AGAIN
  * (heads full; a copy into it is open). */
@@ -414,6 +479,7 @@ uint32_t checkpoint_slots(const struct store *st);
 int checkpoint_make_room(struct store *st);
 /* Whether a change may be applied before its sync: no checkpoint is due first. */
 bool checkpoint_can_wait(const struct store *st);
+#define SUPER_NEW 2 /* of an index that is being rebuilt */
 int super_read(struct store *st, unsigned which, struct super *out, bool adopt);
 int super_format(struct store *st);
 /* The highest LSN known to be at least that many seconds of box time old; 0:
@@ -422,6 +488,11 @@ uint64_t super_lsn_before(const struct store *st, uint32_t seconds);
 
 /* ---- recover.c ---- */
 int recover(struct store *st, char *reason, size_t cap);
+/* One pass over the whole log: the first, without apply, finds known_durable. */
+struct recovered {
+	uint64_t known_durable, seen, damaged, box_time;
+};
+int recover_log(struct store *st, uint32_t first, uint32_t last, bool apply, struct recovered *io);
 /* The record at or behind `at` (the next block if a commit ended there). E_NOENT:
  * none there. */
 int scan_record(port_file f, uint32_t salt, uint32_t at, uint32_t end, struct record *r, uint32_t *found_at);

@@ -57,10 +57,9 @@ void rig_init(struct rig *r, const struct scenario *s, uint64_t seed)
 		sim_sync_time(s->sync_us / 10, s->sync_us);
 }
 
-int rig_open(struct rig *r)
+static struct store_config config_of(const struct scenario *s)
 {
-	const struct scenario *s = r->scenario;
-	struct store_config config = {
+	return (struct store_config){
 		.dir = RIG_DIR,
 		.storage = s->storage,
 		.message_max = 4u << 20,
@@ -73,6 +72,33 @@ int rig_open(struct rig *r)
 		.growth = s->growth,
 		.allow_volatile = true,
 	};
+}
+
+static void say_finding(void *context, const struct store_finding *f)
+{
+	(void)context;
+	if (getenv("VERBOSE"))
+		printf("# user %u %s uid %u: %s\n", f->owner, f->name, f->uid, f->what);
+}
+
+int rig_repair(struct rig *r, struct store_repaired *out)
+{
+	struct store_config config = config_of(r->scenario);
+	struct store_repair how = { .admin = 1, .report = say_finding };
+	struct arena arena;
+	char reason[600] = "";
+	int err;
+
+	arena_init(&arena, space, sizeof space);
+	err = store_repair(&arena, &config, &how, out, reason, sizeof reason);
+	if (err != OK && getenv("VERBOSE"))
+		printf("# %s (%s)\n", err_text(err), reason);
+	return err;
+}
+
+int rig_open(struct rig *r)
+{
+	struct store_config config = config_of(r->scenario);
 	struct arena arena;
 	char reason[200];
 	int err;

@@ -98,6 +98,8 @@ uint64_t rig_random(struct rig *r, uint64_t limit);
 void rig_init(struct rig *r, const struct scenario *s, uint64_t seed);
 /* Opens the store; the model stays. Returns store_open's error. */
 int rig_open(struct rig *r);
+/* Repairs the closed store; what was found is printed with VERBOSE=1. */
+int rig_repair(struct rig *r, struct store_repaired *out);
 /* The handles are gone (cut, kill): what is left is the disk and the model. */
 void rig_dead(struct rig *r);
 /* Closes it cleanly: everything is told. */
