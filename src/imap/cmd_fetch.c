@@ -337,8 +337,29 @@ static enum emit emit_line(struct session *s, struct fetch_unit *u, struct buf *
 
 /* ---- running ---- */
 
+/* Its bytes stay for this session, whoever removes it: a literal whose length is
+ * out must be finished. */
+static void pin(struct session *s, struct fetch_unit *u)
+{
+	if (u->needs_body && store_pin(s->server->parts.store, u->entry.object) == OK)
+		s->pinned = u->entry.object;
+}
+
+static void unpin(struct session *s)
+{
+	if (s->pinned)
+		store_unpin(s->server->parts.store, s->pinned);
+	s->pinned = 0;
+}
+
+void end_fetch(struct session *s)
+{
+	unpin(s);
+}
+
 static void begin_line(struct session *s, struct fetch_unit *u, struct buf *out)
 {
+	pin(s, u);
 	buf_puts(out, "* ");
 	buf_put_number(out, u->number);
 	buf_puts(out, " FETCH (");
@@ -414,6 +435,7 @@ static int run_message(struct session *s, struct fetch_unit *u, struct conn *c, 
 			(unsigned)conn_number(c), (unsigned)u->entry.uid);
 		return session_bye(s, NULL);
 	default:
+		unpin(s);
 		s->in_line = false;
 		u->step = FETCH_NEXT;
 		return RUN_DONE;

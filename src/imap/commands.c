@@ -11,7 +11,7 @@
 
 static const struct command commands[] = {
 	/* the most frequent ones first */
-	{"FETCH", SELECTED, BOTH | COMMAND_NO_EXPUNGE, cmd_fetch, finish_fetch, NULL},
+	{"FETCH", SELECTED, BOTH | COMMAND_NO_EXPUNGE, cmd_fetch, finish_fetch, end_fetch},
 	{"NOOP", ANY, BARE, cmd_noop, NULL, NULL},
 	{"IDLE", AUTHED, BARE, cmd_idle, NULL, end_idle},
 	{"SELECT", AUTHED, 0, cmd_select, NULL, NULL},

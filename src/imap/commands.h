@@ -46,6 +46,7 @@ int cmd_lsub(struct session *s, struct conn *c);
 
 /* cmd_fetch.c */
 int cmd_fetch(struct session *s, struct conn *c);
+void end_fetch(struct session *s);
 bool finish_fetch(struct session *s, struct buf *out);
 
 /* cmd_store.c */

@@ -440,6 +440,14 @@ static void *imap_open(struct conn *c, void *context)
 	return s;
 }
 
+/* It reads a message that is gone for all others. */
+static bool imap_hurried(void *session)
+{
+	const struct session *s = session;
+
+	return store_pinned_only(s->server->parts.store, s->pinned);
+}
+
 static void imap_farewell(void *session, struct conn *c, enum conn_end why)
 {
 	struct session *s = session;
@@ -482,6 +490,7 @@ const struct protocol imap_protocol = {
 	.open = imap_open,
 	.step = imap_step,
 	.farewell = imap_farewell,
+	.hurried = imap_hurried,
 	.close = imap_close,
 };
 

@@ -70,6 +70,7 @@ struct session {
 	const struct command *command; /* the running one */
 	void *unit;                    /* its work space from the pool of commands */
 	store_ticket ticket;           /* what it waits for */
+	uint64_t pinned;               /* the message that is being fetched, 0: none */
 	const char *answer_text;       /* of the tagged line, code included; constant */
 	const char *bye;               /* last words */
 	uint32_t user;

@@ -426,12 +426,23 @@ static bool shake(struct conn *c)
 	return true;
 }
 
+/* When a blocked peer is to be looked at: at its end, or before whether it is hurried. */
+static uint64_t blocked_until(const struct conn *c)
+{
+	uint32_t seconds = c->loop->config.write_timeout_s;
+	uint64_t hurried = c->blocked_us + HURRIED_SECONDS * UINT64_C(1000000);
+
+	if (seconds > HURRIED_SECONDS && c->session && c->listener->protocol->hurried &&
+		(c->loop->now_us < hurried || c->listener->protocol->hurried(c->session)))
+		return hurried;
+	return c->blocked_us + seconds * UINT64_C(1000000);
+}
+
 static bool timed_out(struct conn *c)
 {
-	const struct loop_config *config = &c->loop->config;
 	uint64_t now = c->loop->now_us;
 
-	if (c->blocked_us && now >= c->blocked_us + config->write_timeout_s * UINT64_C(1000000)) {
+	if (c->blocked_us && now >= blocked_until(c)) {
 		conn_complain(c, "closed", "it took no output for too long");
 		conn_drop(c, CONN_TIMEOUT);
 		return true;
@@ -532,7 +543,7 @@ uint64_t conn_due_us(const struct conn *c)
 	if (due_at_once(c))
 		return 1;
 	if (c->blocked_us)
-		due = c->blocked_us + c->loop->config.write_timeout_s * UINT64_C(1000000);
+		due = blocked_until(c);
 	else if (c->state == STEP_INPUT || c->state == STEP_EVENT)
 		due = c->deadline_us;
 	if (c->place == PLACE_LOGIN || c->phase == PHASE_HANDSHAKE)

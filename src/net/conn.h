@@ -43,6 +43,9 @@ enum conn_end {
 	CONN_TLS_ERROR
 };
 
+/* So long a peer may hold what is deleted already and only kept for it. */
+#define HURRIED_SECONDS 30
+
 struct protocol {
 	const char *name;   /* "imap", "lmtp": in log lines */
 	const char *busy;   /* sent in clear to whom there is no place for, with its line end; or NULL */
@@ -55,6 +58,9 @@ struct protocol {
 	 * CONN_SHUTDOWN, CONN_TIMEOUT before login): append a last line such as "* BYE ..." where the protocol
 	 * is between two answers. May be NULL. */
 	void (*farewell)(void *session, struct conn *c, enum conn_end why);
+	/* Whether what the peer takes so slowly holds something that others wait for: then it
+	 * is closed when it took nothing for HURRIED_SECONDS. May be NULL. */
+	bool (*hurried)(void *session);
 	/* The session is to be forgotten and its memory given back. */
 	void (*close)(void *session, struct conn *c, enum conn_end why);
 };

@@ -82,6 +82,14 @@ void store_unpin(struct store *st, uint64_t object)
 	pin->object = 0;
 }
 
+bool store_pinned_only(const struct store *st, uint64_t object)
+{
+	for (unsigned i = 0; object && i < PINS; i++)
+		if (st->pins[i].object == object)
+			return st->pins[i].dead;
+	return false;
+}
+
 /* One reference less; the last one takes the message along, unless somebody is
  * just reading it. */
 int object_release(struct store *st, uint64_t id, uint32_t mailbox, uint32_t uid, uint64_t lsn)

@@ -340,14 +340,16 @@ int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)
 }
 
 /* What is not free may become it: first by cleaning, then by mail that goes. */
-int space_for_frames(struct store *st, uint32_t owner, uint64_t size, uint64_t bytes)
+int space_for_frames(struct store *st, uint32_t owner, uint64_t size, uint64_t bytes, bool evict)
 {
-	int err = space_make_room(st, owner, size);
+	int err = evict ? space_make_room(st, owner, size) : OK;
 
 	if (err != OK || space_has(st, bytes, false))
 		return err;
 	st->clean_wanted = true;
-	return clean_is_hopeless(st) ? evict_request(st, 0, owner, bytes, bytes, true) : E_AGAIN;
+	if (!clean_is_hopeless(st))
+		return E_AGAIN;
+	return evict ? evict_request(st, 0, owner, bytes, bytes, true) : E_FULL;
 }
 
 int space_for_record(struct store *st, uint64_t bytes)

@@ -240,6 +240,8 @@ int store_body_ready(struct store *st, uint64_t object, uint64_t offset, uint64_
  * are counted; every pin wants its unpin. */
 int store_pin(struct store *st, uint64_t object);
 void store_unpin(struct store *st, uint64_t object);
+/* Whether only a pin still keeps the message. */
+bool store_pinned_only(const struct store *st, uint64_t object);
 /* The id of this store, for EMAILID and MAILBOXID to be unique (RFC 8474). */
 uint64_t store_identity(const struct store *st);
 

@@ -288,8 +288,8 @@ void space_charge_index(struct store *st);
 /* As store_room, and lets old mail go for it: E_AGAIN until that is done. */
 int space_make_room(struct store *st, uint32_t owner, uint64_t size);
 /* Room for a message that has `size` bytes by then, and on the disk for the next
- * `bytes` of it. E_AGAIN, E_FULL. */
-int space_for_frames(struct store *st, uint32_t owner, uint64_t size, uint64_t bytes);
+ * `bytes` of it; evict: mail may go for it. E_AGAIN, E_FULL. */
+int space_for_frames(struct store *st, uint32_t owner, uint64_t size, uint64_t bytes, bool evict);
 /* Room for n more references of `size` bytes in all to messages that are there. */
 int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n);
 /* Room for a record of that many bytes in the log, segments included. E_FULL;
@@ -463,7 +463,7 @@ int change_unstage(struct store *st);
 
 /* ---- upload.c ---- */
 /* Bound of its private structure. */
-#define UPLOAD_BYTES (96 + (LIMIT_LOG_MESSAGE / FRAME_DATA + 2) * sizeof(void *))
+#define UPLOAD_BYTES (104 + (LIMIT_LOG_MESSAGE / FRAME_DATA + 2) * sizeof(void *))
 /* Pieces of an upload's frames for the log; how many there are. */
 size_t upload_pieces(const struct store_upload *up, struct port_piece *pieces, size_t cap);
 void upload_free(struct store_upload *up);

@@ -17,6 +17,7 @@ struct store_upload {
 	struct store_upload *next;
 	uint64_t object;
 	uint64_t size;
+	uint64_t announced;        /* what it is said to have in the end; 0: nobody said */
 	port_file file;            /* the blob, or -1 */
 	uint32_t names_lost;       /* of the store when the blob was made */
 	uint8_t *frames[FRAMES_MAX]; /* in memory; a blob uses only the first */
@@ -97,6 +98,7 @@ int store_upload_begin(struct store *st, uint64_t size, struct store_upload **ou
 	if (!up)
 		return E_AGAIN;
 	up->st = st;
+	up->announced = size;
 	up->file = -1;
 	up->object = st->super.next_object++;
 	up->frames[0] = pool_get(&st->chunks);
@@ -220,12 +222,21 @@ void store_upload_spare(struct store_upload *up)
 int store_upload_ready(struct store_upload *up, uint32_t owner, size_t len)
 {
 	struct store *st = up->st;
+	uint64_t size;
+	int err;
 
 	if (up->spare || up->size + len > st->config.message_max)
 		return OK;
 	if (in_memory(up) && up->n_frames + len / FRAME_DATA + 1 < memory_frames(st))
 		return OK;
-	return space_for_frames(st, owner, up->size + len, (len / FRAME_DATA + 2) * FRAME);
+	/* All or nothing: mail goes for its first bytes only when so much may go that the
+	 * last ones have room too. Where nobody said how large it is it may be as large
+	 * as any. */
+	size = up->announced ? up->announced : st->config.message_max;
+	err = store_room(st, owner, size > up->size + len ? size : up->size + len);
+	if (err == E_AGAIN)
+		return err;
+	return space_for_frames(st, owner, up->size + len, (len / FRAME_DATA + 2) * FRAME, err == OK);
 }
 
 uint64_t store_upload_size(const struct store_upload *up)
