@@ -14,6 +14,7 @@
 enum {
 	TOOL_OK = 0,
 	TOOL_FAILED = 1,
+	TOOL_CANT_CHECK = 2, /* check: whether the store is whole could not be found out */
 	TOOL_USAGE = 64,
 	TOOL_NO_USER = 67,
 	TOOL_TEMPORARY = 75 /* try again later */

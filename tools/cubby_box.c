@@ -149,6 +149,60 @@ int box_open_store(const struct intake_place **out)
 	return OK;
 }
 
+static box_finding *report_to;
+
+static void name_owner(void *context, const struct store_finding *finding)
+{
+	struct accounts *accounts = context;
+	char name[LIMIT_USER_NAME + 1] = "";
+	struct account_user user;
+
+	if (finding->owner && account_by_id(accounts, finding->owner, &user) == OK)
+		memcpy(name, user.name, user.name_len);
+	report_to(name, finding);
+}
+
+/* The administrator with the lowest number, or the first user. */
+static uint32_t first_admin(struct accounts *accounts)
+{
+	struct account_user user;
+	uint32_t cursor = 0, first = 0;
+
+	while (account_next(accounts, &cursor, &user) == OK) {
+		if (user.admin)
+			return user.id;
+		if (!first)
+			first = user.id;
+	}
+	return first ? first : 1;
+}
+
+int box_repair_store(box_finding *report, struct store_repaired *out)
+{
+	struct store_repair how = { .report = name_owner };
+	struct store_config settings;
+	struct accounts *accounts;
+	char reason[600] = "";
+	int err;
+
+	box_become_server_user();
+	store_settings(&settings);
+	err = crypto_init(port_entropy);
+	if (err == OK && !take_arena(store_repair_memory(&settings) + accounts_memory(1)))
+		return E_NOMEM;
+	if (err == OK)
+		err = accounts_init(&accounts, &arena, box_config.users, 1);
+	if (err == OK) {
+		report_to = report;
+		how.admin = first_admin(accounts);
+		how.context = accounts;
+		err = store_repair(&arena, &settings, &how, out, reason, sizeof reason);
+	}
+	if (err != OK)
+		tool_complain("%s: %s", box_config.store, reason[0] ? reason : err_text(err));
+	return err;
+}
+
 void box_close_store(void)
 {
 	if (place.store)

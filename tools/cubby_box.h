@@ -31,6 +31,11 @@ int box_connect(void);
  * has it whose control socket does not answer. */
 int box_open_store(const struct intake_place **place);
 void box_close_store(void);
+/* Repairs the store, without a server: each finding is reported with its user's
+ * name ("" for none). What belongs to nobody goes to the first administrator.
+ * Complains; errors as store_repair. */
+typedef void box_finding(const char *user, const struct store_finding *finding);
+int box_repair_store(box_finding *report, struct store_repaired *out);
 /* Commits what is staged, and does one slice of upkeep. */
 int box_commit(struct store *st);
 /* Commits until the ticket is durable or lost. */

@@ -1,4 +1,6 @@
 /* What the server says about itself, and whether the store is whole. */
+#include <stdio.h>
+
 #include "base/err.h"
 #include "port/system.h"
 #include "tools/cubby.h"
@@ -44,9 +46,46 @@ static void say_finding(void *context, const char *line)
 	tool_say("%s", line);
 }
 
+/* "anna: INBOX: uid 12: the message is lost" */
+static void say_repaired(const char *user, const struct store_finding *finding)
+{
+	char uid[24] = "";
+
+	if (finding->uid)
+		(void)snprintf(uid, sizeof uid, "uid %lu: ", (unsigned long)finding->uid);
+	tool_say("%s%s%s%s%s%s", user, user[0] ? ": " : "", finding->name, finding->name[0] ? ": " : "", uid,
+		finding->what);
+}
+
+static int repair(void)
+{
+	struct store_repaired out;
+	int err;
+
+	if (box_connect() == OK) {
+		tool_complain("a server uses the store: stop it first");
+		return TOOL_TEMPORARY;
+	}
+	err = box_repair_store(say_repaired, &out);
+	if (err != OK)
+		return TOOL_CANT_CHECK;
+	if (out.rebuilt)
+		tool_say(
+			"the index could not be used: it was made anew from the mail, as a last resort; every mailbox is "
+			"new to its clients, and mail that had been removed may be there again");
+	if (out.findings || out.rebuilt)
+		tool_say("%llu things put right, %llu messages lost, %llu messages put into Recovered",
+			(unsigned long long)(out.findings - out.lost - out.recovered), (unsigned long long)out.lost,
+			(unsigned long long)out.recovered);
+	else
+		tool_say("the store is whole");
+	return out.findings || out.rebuilt ? TOOL_FAILED : TOOL_OK;
+}
+
 int tool_check(struct tool_args *args)
 {
 	const struct intake_place *place;
+	bool mend = tool_option(args, "--repair");
 	struct bytes rest;
 	uint64_t cursor = 0;
 	int err;
@@ -54,7 +93,9 @@ int tool_check(struct tool_args *args)
 	if (!tool_no_more(args))
 		return TOOL_USAGE;
 	if (box_read_config() != OK)
-		return TOOL_FAILED;
+		return TOOL_CANT_CHECK;
+	if (mend)
+		return repair();
 	err = box_connect();
 	if (err == OK) {
 		server_word("CHECK");
@@ -63,7 +104,7 @@ int tool_check(struct tool_args *args)
 	} else if (err == E_CLOSED) {
 		err = box_open_store(&place);
 		if (err != OK)
-			return tool_exit_code(err);
+			return TOOL_CANT_CHECK;
 		while ((err = store_check(place->store, &cursor, say_finding, NULL)) == E_AGAIN)
 			;
 		box_close_store();
@@ -72,5 +113,5 @@ int tool_check(struct tool_args *args)
 		tool_say("the store is whole");
 	else if (err != E_ACCESS)
 		tool_complain("the store: %s", server_text(err));
-	return err == OK ? TOOL_OK : TOOL_FAILED;
+	return err == OK ? TOOL_OK : err == E_DAMAGED ? TOOL_FAILED : TOOL_CANT_CHECK;
 }

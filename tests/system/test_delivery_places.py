@@ -37,7 +37,7 @@ class DeliveryPlaces(unittest.TestCase):
                 except TimeoutError:  # it has a place, and nothing to say
                     self.assertLess(len(held), 20)
             for _ in range(5):
-                for command, code in (["status"], 1), (["deliver", "anna"], 75), (["check"], 1):
+                for command, code in (["status"], 1), (["deliver", "anna"], 75), (["check"], 2):
                     got = box.cubby(*command, input=message(1))
                     self.assertEqual(got.returncode, code, got.err)
                     self.assertIn("no place is free for another tool, try again\n", got.err)
