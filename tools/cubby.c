@@ -35,7 +35,7 @@ static const struct tool_command {
 	{ "evict", "[--dry-run [--all] [--user NAME] | --plan ID | --log] [--json]",
 		"lets old mail go down to the low mark; shows what would go, carries that out, tells what went",
 		tool_evict },
-	{ "check", "[--repair]", "verifies the whole store; with --repair, which needs the server stopped, makes it whole",
+	{ "check", "[--repair]", "verifies the whole store; --repair, without a server, makes it whole",
 		tool_check },
 	{ "config check", "", "reads the configuration and says what is wrong with it", tool_config_check },
 	{ "config get", "KEY", "the value that is in force", tool_config_get },
@@ -167,8 +167,8 @@ static void help(void)
 		tool_say("  %s %s\n        %s", commands[i].words, commands[i].options, commands[i].help);
 	tool_say("\n-c FILE names the configuration (default: %s). Passwords never stand in arguments.",
 		tool_config_file);
-	tool_say(
-		"Exit codes: 0 done, 64 wrong usage, 67 no such user or mailbox, 75 try again later, 1 anything else; check: 1 faults, 2 it could not look.");
+	tool_say("Exit codes: 0 done, 64 wrong usage, 67 no such user or mailbox, 75 try again later, "
+		 "1 anything else; check: 1 faults, 2 it could not look.");
 }
 
 /* True when the arguments begin with the command's words, which are cut off. */
