@@ -70,9 +70,8 @@ static int repair(void)
 	if (err != OK)
 		return TOOL_CANT_CHECK;
 	if (out.rebuilt)
-		tool_say(
-			"the index could not be used: it was made anew from the mail, as a last resort; every mailbox is "
-			"new to its clients, and mail that had been removed may be there again");
+		tool_say("the index could not be used: it was made anew from the mail, as a last resort; "
+			 "every mailbox is new to its clients, and mail that had been removed may be there again");
 	if (out.findings || out.rebuilt)
 		tool_say("%llu things put right, %llu messages lost, %llu messages put into Recovered",
 			(unsigned long long)(out.findings - out.lost - out.recovered), (unsigned long long)out.lost,
