@@ -127,12 +127,22 @@ static struct store_entry target_entry(const struct record *r, const uint8_t *p,
 	};
 }
 
+/* What a restored entry brings along. */
+static void set_exact(struct store_entry *e, const uint8_t *p)
+{
+	e->modseq = le64(p);
+	e->arrival = le64(p + 8);
+	e->saved = (int64_t)le64(p + 16);
+	e->box_time = le32(p + 24);
+}
+
 /* The entries of an arriving message: how many there are now. */
 static int add_targets(struct store *st, const struct record *r, const uint8_t *body, struct object *o, uint64_t id)
 {
 	unsigned n = le16(body + 12);
+	bool exact = (r->flags & RECORD_EXACT) != 0;
 
-	if (r->body_len < 16 + n * 28u + r->summary_len)
+	if (r->body_len < 16 + n * (28u + (exact ? EXACT_BYTES : 0)) + r->summary_len)
 		return E_SYNTAX;
 	for (unsigned i = 0; i < n; i++) {
 		const uint8_t *p = body + 16 + i * 28u;
@@ -140,6 +150,8 @@ static int add_targets(struct store *st, const struct record *r, const uint8_t *
 		struct mailbox m;
 		int err = e.uid == 0 || e.uid == UINT32_MAX ? E_NOENT : mailbox_load(st, le32(p), &m);
 
+		if (exact)
+			set_exact(&e, body + 16 + n * 28u + i * EXACT_BYTES);
 		/* In a rebuild it may be moved out before the mailbox goes. */
 		if (err == OK && m.doomed && !st->rebuild)
 			err = E_NOENT;
@@ -153,7 +165,8 @@ static int add_targets(struct store *st, const struct record *r, const uint8_t *
 			return err;
 		if (e.uid >= m.uidnext)
 			m.uidnext = e.uid + 1;
-		m.modseq = r->lsn;
+		if (!exact || m.modseq < e.modseq)
+			m.modseq = exact ? e.modseq : r->lsn;
 		err = mailbox_save(st, &m);
 		if (err != OK)
 			return err;
@@ -195,6 +208,35 @@ static int apply_message(struct store *st, const struct record *r, const uint8_t
 	st->super.live += object_live(&o);
 	st->super.life_bytes_in += o.size;
 	err = segment_live(st, segment, (int64_t)object_record_size(&o), r->lsn);
+	return err == OK ? object_save(st, id, &o) : err;
+}
+
+static int apply_shown(struct store *st, const struct record *r, const uint8_t *body)
+{
+	uint64_t id = le64(body);
+	struct store_entry e;
+	struct mailbox m;
+	struct object o;
+	int err = object_load(st, id, &o);
+
+	(void)r;
+	if (err == OK)
+		err = mailbox_load(st, le32(body + 8), &m);
+	if (err != OK)
+		return err == E_NOENT ? OK : err;
+	if (!entry_get(bytes_make(body + 16, ENTRY_BYTES), le32(body + 12), &e) || e.object != id || e.uid == 0 ||
+		e.uid == UINT32_MAX)
+		return E_SYNTAX;
+	if (m.doomed)
+		return OK;
+	err = add_entry(st, &m, &e, false);
+	if (err != OK)
+		return err == E_EXIST ? OK : err;
+	if (e.uid >= m.uidnext)
+		m.uidnext = e.uid + 1;
+	err = mailbox_save(st, &m);
+	if (err == OK)
+		err = reference_add(st, id, &o, m.id, e.uid);
 	return err == OK ? object_save(st, id, &o) : err;
 }
 
@@ -584,6 +626,7 @@ int apply_record(struct store *st, const struct record *r, const uint8_t *body, 
 		[RECORD_COPY] = 16, [RECORD_PUBLISH] = 8, [RECORD_UNSTAGE] = 8, [RECORD_MOVED] = 16,
 		[RECORD_EVICT] = 8,
 		[RECORD_CATALOGUE] = RELOG_HEADER,
+		[RECORD_SHOWN] = SHOWN_BODY,
 	};
 
 	if (r->type < sizeof least / sizeof *least && r->body_len < least[r->type])
@@ -611,6 +654,8 @@ int apply_record(struct store *st, const struct record *r, const uint8_t *body, 
 		return apply_names(st, r, body);
 	case RECORD_CATALOGUE:
 		return relog_apply(st, r, body);
+	case RECORD_SHOWN:
+		return apply_shown(st, r, body);
 	default:
 		return OK;
 	}

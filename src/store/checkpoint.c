@@ -15,12 +15,13 @@
 #define SUPER_LISTS 256u
 #define SUPER_MARKS 7944u
 #define MARK_BYTES 12u
+#define SUPER_RESTORE 8136u
 /* Changed pages written ahead in one slice, so that the last step is short. */
 #define PAGES_A_SLICE 16
 #define CHECKPOINT_SLICES 64
 
 _Static_assert(SUPER_LISTS + 8 + 2 * SLOTS_FREED_MAX * 4 <= SUPER_MARKS, "the lists fit the superblock");
-_Static_assert(SUPER_MARKS + AGE_MARKS * MARK_BYTES <= SUPER_BYTES, "the marks fit the superblock");
+_Static_assert(SUPER_MARKS + AGE_MARKS * MARK_BYTES <= SUPER_RESTORE, "the marks fit the superblock");
 _Static_assert(SUPER_BYTES <= SCRATCH, "the superblock is built in the scratch");
 
 static void super_name(const struct store *st, unsigned which, char *out)
@@ -83,6 +84,9 @@ static void put_super(const struct store *st, const struct super *s, uint8_t *p)
 		put_le64(p + SUPER_MARKS + MARK_BYTES * i, s->marks[i].lsn);
 		put_le32(p + SUPER_MARKS + MARK_BYTES * i + 8, s->marks[i].box_time);
 	}
+	put_le64(p + SUPER_RESTORE, s->origin);
+	put_le64(p + SUPER_RESTORE + 8, s->restoring);
+	put_le32(p + SUPER_RESTORE + 16, s->held);
 	put_le32(p + 8, crc32c(crc32c(SUPER_VERSION, p, 8), p + 12, SUPER_BYTES - 12));
 }
 
@@ -116,6 +120,9 @@ static void get_super(const uint8_t *p, struct super *s)
 		.clean = le32(p + 152) & 1,
 		.life_syncs = le64(p + 216),
 		.life_cleaned = le64(p + 224),
+		.origin = le64(p + SUPER_RESTORE),
+		.restoring = le64(p + SUPER_RESTORE + 8),
+		.held = le32(p + SUPER_RESTORE + 16) & 1,
 		.catalogue_first = le64(p + 232),
 		.catalogue_last = le64(p + 240),
 		.names_changed = le64(p + 248),
@@ -253,6 +260,7 @@ static void describe(struct store *st, struct super *s, bool clean)
 	s->life_syncs = st->super.life_syncs + store_syncs(st) + 1;
 	s->life_cleaned = st->super.life_cleaned + st->cleaned;
 	s->clean = clean;
+	s->held = st->tree.hold.number || st->backup.pages_lost;
 	mark_age(s);
 }
 

@@ -88,6 +88,10 @@ static bool look_at(struct store *st, uint32_t id, const struct segment *row)
 		bool gone = row->last <= st->replay_before && row->dead_since <= st->replay_before;
 
 		look->waiting |= !gone;
+		if (gone && backup_holds_segment(st, id)) {
+			look->held = true;
+			return false;
+		}
 		return gone;
 	}
 	if (garbage && !failed(st, id) &&
@@ -334,6 +338,9 @@ int clean_slice(struct store *st)
 	if (err != OK)
 		return err;
 	look->open = false;
+	if ((look->held || st->backup.holds_files) &&
+		(st->clean_wanted || !space_has(st, 2 * (uint64_t)st->super.segment_size, false)) && backup_give_up(st))
+		return E_AGAIN;
 	/* Records of flags die with their segment: it goes even when nothing is to be cleaned. */
 	if (look->waiting && (low || clean)) {
 		st->checkpoint_due = true;

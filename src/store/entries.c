@@ -167,5 +167,5 @@ int store_vanished_next(struct store *st, uint32_t mailbox, uint64_t modseq, uin
 
 uint64_t store_identity(const struct store *st)
 {
-	return st->super.identity;
+	return st->super.origin ? st->super.origin : st->super.identity;
 }

@@ -111,7 +111,7 @@ int files_remove(struct store *st, bool blob, uint64_t id, uint64_t charged)
 
 	files_forget(st, blob, id);
 	/* A rebuild may be done again: until it is complete nothing goes. */
-	if (st->rebuild)
+	if (st->rebuild || (blob && backup_holds_file(st, id)))
 		return OK;
 	file_name(st, blob, id, name);
 	if (charged == FILES_MEASURE)

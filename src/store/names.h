@@ -13,7 +13,8 @@ enum names_op {
 	NAMES_RECENT,     /* mailbox, uid */
 	NAMES_DROP,       /* id: a doomed mailbox has no messages left */
 	NAMES_FORGET,     /* owner: all mailboxes, subscriptions and limits */
-	NAMES_QUOTA       /* owner, bytes, messages */
+	NAMES_QUOTA,      /* owner, bytes, messages */
+	NAMES_RESTORED    /* mailbox (just created), uidnext, modseq, recent */
 };
 
 /* Names whose hashes are equal take the next places; more of them than this

@@ -86,6 +86,10 @@ bool names_take(struct bytes *rest, struct names_fields *out)
 		out->id = take_word(&f);
 		(void)take_word(&f);
 		break;
+	case NAMES_RESTORED:
+		out->id = take_word(&f);
+		(void)take(&f, 16);
+		break;
 	case NAMES_DELETE:
 	case NAMES_DROP:
 		out->id = take_word(&f);
@@ -330,6 +334,18 @@ static int do_quota(struct store *st, struct fields *f)
 
 /* ---- all of them ---- */
 
+static int do_restored(struct store *st, struct mailbox *m, struct fields *f)
+{
+	struct bytes counts = take(f, 16);
+
+	if (f->bad)
+		return E_SYNTAX;
+	m->uidnext = le32(counts.data);
+	m->modseq = le64(counts.data + 4);
+	m->recent = le32(counts.data + 12);
+	return mailbox_save(st, m);
+}
+
 /* One operation on a mailbox that must be there; gone ones are passed over. */
 static int on_mailbox(struct store *st, const struct record *r, enum names_op op, struct fields *f)
 {
@@ -353,6 +369,8 @@ static int on_mailbox(struct store *st, const struct record *r, enum names_op op
 	case NAMES_RECENT:
 		m.recent = take_word(f);
 		return gone ? OK : mailbox_save(st, &m);
+	case NAMES_RESTORED:
+		return gone ? E_SYNTAX : do_restored(st, &m, f);
 	case NAMES_RENAME:
 		return gone ? E_SYNTAX : do_rename(st, r, &m, f);
 	default:
@@ -389,6 +407,7 @@ int apply_names(struct store *st, const struct record *r, const uint8_t *body)
 		case NAMES_KEYWORD:
 		case NAMES_RECENT:
 		case NAMES_DROP:
+		case NAMES_RESTORED:
 			err = on_mailbox(st, r, op, &f);
 			break;
 		default:

@@ -17,7 +17,8 @@ enum record_type {
 	RECORD_MOVED,   /* a message that cleaning copied forward */
 	RECORD_VOID,    /* holds a number whose record was refused when it was written */
 	RECORD_EVICT,   /* messages that went to make room, with what the audit keeps of them */
-	RECORD_CATALOGUE /* a part of the catalogue, for a rebuild; when applied it changes nothing */
+	RECORD_CATALOGUE, /* a part of the catalogue, for a rebuild; when applied it changes nothing */
+	RECORD_SHOWN     /* a restored message is shown by one entry more */
 };
 
 #define RECORD_HEADER 64u
@@ -28,6 +29,8 @@ enum record_type {
 
 /* RECORD_MESSAGE: the body is a file of its own. */
 #define RECORD_BLOB 1u
+/* RECORD_MESSAGE: it is restored, and keeps what its entries had. */
+#define RECORD_EXACT 2u
 
 struct record {
 	uint8_t type;

@@ -516,8 +516,11 @@ static int mount_slots(struct store *st)
 	if (err != OK)
 		return err;
 	err = slots_mount(slots, st->super.checkpoint);
-	if (err == E_DAMAGED) {
-		log_warning("store: the map of free pages is damaged: made anew from the tree");
+	if (err == E_DAMAGED || (err == OK && st->super.held)) {
+		if (err == OK)
+			log_notice("store: a backup was under way at the end: the map of free pages is made anew");
+		else
+			log_warning("store: the map of free pages is damaged: made anew from the tree");
 		err = slots_clear(slots);
 		if (err == OK)
 			err = tree_mark_all(&st->tree);
@@ -692,6 +695,11 @@ int recover(struct store *st, char *reason, size_t cap)
 			"%s: neither superblock can be read; `cubby check --repair` rebuilds the index", st->dir);
 	if (err == E_NOTSUP)
 		(void)snprintf(reason, cap, "%s was written by a newer version of Cubby", st->dir);
+	if (err == OK && st->super.restoring && !st->config.restore) {
+		(void)snprintf(reason, cap, "%s is half restored: go on with `cubby restore` of the same backup",
+			st->dir);
+		err = E_STATE;
+	}
 	if (err == OK) {
 		uint64_t newest = st->super.checkpoint;
 

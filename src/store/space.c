@@ -233,12 +233,21 @@ static int owner_room(struct store *st, uint32_t owner, uint64_t size, size_t n,
 	return OK;
 }
 
+/* Pages of the tree: those that only a backup holds are given up when they are in
+ * the way. */
+static uint32_t slots_of_tree(const struct store *st)
+{
+	const struct slots *s = &st->tree.slots;
+
+	return s->used - s->n_freed - s->n_freed_before - st->tree.hold.count;
+}
+
 /* Beside the pages that there are, the index must be able to take the copies
  * that changing them makes, and what is staged and not in it yet. */
 static bool index_has_room(const struct store *st)
 {
 	const struct slots *s = &st->tree.slots;
-	uint32_t pages = s->used - s->n_freed - s->n_freed_before, staged = st->log.used / 1024 + 16;
+	uint32_t pages = slots_of_tree(st), staged = st->log.used / 1024 + 16;
 
 	return (uint64_t)pages + checkpoint_slots(st) + staged < s->limit;
 }
@@ -246,7 +255,7 @@ static bool index_has_room(const struct store *st)
 uint64_t space_index_excess(const struct store *st, uint32_t part)
 {
 	const struct slots *s = &st->tree.slots;
-	uint32_t pages = s->used - s->n_freed - s->n_freed_before, kept = checkpoint_slots(st) + 64;
+	uint32_t pages = slots_of_tree(st), kept = checkpoint_slots(st) + 64;
 	uint64_t mark = s->limit > kept ? (uint64_t)(s->limit - kept) * part / 100 : 0;
 
 	return pages > mark ? st->super.live / pages * (pages - mark) + 1 : 0;
@@ -260,6 +269,8 @@ bool space_for_mail(const struct store *st)
 void space_disk_is_full(struct store *st)
 {
 	(void)space_give_reserve_up(st);
+	if (st->backup.holds_files || st->look.held)
+		(void)backup_give_up(st);
 	st->disk_full = true;
 	st->disk_after_us = port_now_us() + DISK_AGAIN_US;
 }

@@ -45,6 +45,7 @@ struct store_config {
 	uint32_t uploads;          /* how many messages may arrive at once */
 	enum store_growth growth;
 	bool allow_volatile;       /* accept tmpfs and an unmounted mount point */
+	bool restore;              /* opened to be restored (backup.h): may be half restored */
 };
 
 /* Arena bytes that store_open takes for such a configuration. */
@@ -53,6 +54,7 @@ size_t store_memory(const struct store_config *config);
 /* Locks the directory, formats an empty one, recovers after a cut. On an error
  * `reason` (cap bytes, may be NULL) gets a sentence for the owner. E_BUSY:
  * another process has it. E_NOTSUP: volatile medium or more storage than disk.
+ * E_STATE: half restored from a backup.
  * E_DAMAGED: neither superblock can be used (`check --repair`). */
 int store_open(struct store **st, struct arena *arena, const struct store_config *config, char *reason, size_t cap);
 /* Whether another process has the store in that directory now. */

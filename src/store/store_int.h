@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "port/file.h"
 #include "port/system.h"
+#include "store/backup.h"
 #include "store/evict.h"
 #include "store/evict_int.h"
 #include "store/plant.h"
@@ -138,6 +139,9 @@ struct super {
 	uint32_t segment_size;
 	struct age_mark marks[AGE_MARKS]; /* the newest last */
 	bool clean;
+	uint64_t origin;    /* whose ids its messages bear: the store's that was restored; 0: its own */
+	uint64_t restoring; /* the backup that it is being made from, 0: none */
+	bool held;          /* slots are taken by pages that no tree has */
 	/* LSNs of the first and last part of the catalogue as it was last logged (0:
 	 * never), and of the last change of it. */
 	uint64_t catalogue_first, catalogue_last, names_changed;
@@ -155,12 +159,38 @@ struct relog {
 struct rebuild;
 struct repair;
 
+/* A backup that is being read, or what it held being given back. */
+struct backup {
+	enum { BACKUP_NONE, BACKUP_WANTED, BACKUP_OPEN, BACKUP_RELEASING } state;
+	bool reading;         /* somebody reads it, or has not yet been told that it is over */
+	bool given_up;        /* there was no room for what it held */
+	bool holds_files;     /* message files wait for it that nothing refers to */
+	bool pages_lost;      /* what it held can't be found any more in this mount */
+	struct store_backup_source source;
+	struct store_backup_progress progress;
+	uint32_t next_segment; /* segments below it are read */
+	struct age_mark marks[AGE_MARKS];
+	uint64_t object;      /* files of messages up to here are not wanted any more */
+	/* What comes next in the stream. */
+	uint64_t number;      /* of records written */
+	unsigned phase, part;
+	struct key at;        /* the row to go on from */
+	uint64_t cursor;      /* of the users */
+	unsigned depth, deepest; /* of the mailboxes that are just written, and of all */
+	uint64_t message;     /* the one that is just written, or was last */
+	struct object place;  /* where it lies */
+	uint32_t mailbox, uid; /* the last one looked at of those that show it */
+	unsigned shown;       /* how many were written */
+	uint64_t offset;      /* in its summary or its bytes */
+};
+
 /* A look over all segments, some rows a slice. */
 struct look {
 	bool open;            /* under way */
 	bool pack;            /* begun when room was wanted before mail goes */
 	uint32_t next;        /* the segment to look at next */
 	bool waiting;         /* one is dead, but a checkpoint still needs it */
+	bool held;            /* one could go but for a backup */
 	uint32_t victim;      /* the one with the most garbage for its size, 0: none worth it */
 	uint64_t victim_garbage, victim_size;
 	uint64_t garbage;     /* garbage_made when it began */
@@ -238,6 +268,7 @@ struct store {
 	struct check check;
 	struct frames frames;
 	struct relog relog;
+	struct backup backup;
 	struct repair *repair;   /* NULL: it is opened to be used */
 	bool aside;              /* the index that is made is no one's yet */
 	struct rebuild *rebuild; /* not NULL while the index is made anew from the log */
@@ -417,6 +448,23 @@ uint64_t names_hash(const struct store *st, struct bytes name);
 int names_child(struct store *st, uint32_t owner, uint32_t parent, struct bytes level, uint32_t *id);
 uint64_t names_parent_key(uint32_t owner, uint32_t parent);
 
+/* ---- backup.c ---- */
+/* Right after a checkpoint, with everything applied: a backup that waits begins. */
+void backup_take(struct store *st);
+/* What a backup holds of the message that is written and those before it is not
+ * wanted any more. E_AGAIN: there are more. */
+int backup_pass(struct store *st);
+/* A backup that waits for its moment and never gets one: the store is read-only. */
+void backup_take_as_is(struct store *st);
+/* A slice of giving back what a backup held. E_AGAIN when there is more. */
+int backup_slice(struct store *st);
+/* Whether the segment, which is dead, is still to be read. */
+bool backup_holds_segment(struct store *st, uint32_t id);
+/* Whether that message's file is; it goes later then. */
+bool backup_holds_file(struct store *st, uint64_t object);
+/* A backup holds what room is wanted for: it is given up. False: there is none. */
+bool backup_give_up(struct store *st);
+
 /* ---- rows and records: apply.c ---- */
 int mailbox_load(struct store *st, uint32_t id, struct mailbox *m);
 int mailbox_save(struct store *st, const struct mailbox *m);
@@ -429,6 +477,12 @@ uint64_t object_record_size(const struct object *o);
  * one would else fill the storage long before the capacity, and have to be copied
  * together again and again. */
 uint64_t object_live(const struct object *o);
+/* A restored message's body has this behind its targets, for each: MODSEQ 8,
+ * arrival number 8, SAVEDATE 8, box time 4. */
+#define EXACT_BYTES 28u
+#define EXACT_TARGETS (STORE_TARGETS / 2)
+/* RECORD_SHOWN: object 8, mailbox 4, uid 4, entry. */
+#define SHOWN_BODY (16 + ENTRY_BYTES)
 /* Drops staged entries of a mailbox from uid `down_to` on. */
 int apply_unstage(struct store *st, struct mailbox *m, uint32_t down_to, uint64_t lsn);
 
@@ -467,6 +521,16 @@ int change_unstage(struct store *st);
 /* Pieces of an upload's frames for the log; how many there are. */
 size_t upload_pieces(const struct store_upload *up, struct port_piece *pieces, size_t cap);
 void upload_free(struct store_upload *up);
+/* A message that is restored: with its old id, and with entries as they were, at
+ * most EXACT_TARGETS. Nothing is judged but the room for its bytes. */
+struct exact_target {
+	uint32_t mailbox;
+	struct store_entry entry;
+};
+int upload_begin_exact(struct store *st, uint64_t object, uint64_t size, struct store_upload **up);
+/* Whether `len` more bytes have room. E_AGAIN, E_FULL. */
+int upload_has_room(struct store_upload *up, size_t len);
+int upload_commit_exact(struct store_upload *up, struct bytes summary, const struct exact_target *targets, size_t n);
 uint64_t upload_orphans_from(const struct store *st);
 
 /* ---- checkpoint.c ---- */

@@ -250,13 +250,14 @@ static int merge_children(struct tree *t, uint8_t *parent, unsigned i, bool *mer
 		return err;
 	}
 	if (can_merge(tree_page(t, left), tree_page(t, right))) {
+		struct key k = branch_key(parent, i), before = branch_key(parent, i - 1);
 		struct page_sums sums;
 
 		/* Either child may be in another slot then, whether they merge or not. */
-		err = tree_own_page(t, left);
+		err = tree_own_page(t, left, before);
 		branch_set_child(parent, i - 1, t->frames[left].slot);
 		if (err == OK)
-			err = tree_own_page(t, right);
+			err = tree_own_page(t, right, k);
 		branch_set_child(parent, i, t->frames[right].slot);
 		if (err == OK) {
 			if (page_level(tree_page(t, left)) > 0)
@@ -267,7 +268,7 @@ static int merge_children(struct tree *t, uint8_t *parent, unsigned i, bool *mer
 			branch_set_sums(parent, i - 1, &sums);
 			branch_remove(parent, i);
 			tree_unpin(t, right);
-			err = tree_drop_page(t, right);
+			err = tree_drop_page(t, right, k);
 			tree_unpin(t, left);
 			*merged = true;
 			return err;
@@ -282,6 +283,7 @@ static int merge_children(struct tree *t, uint8_t *parent, unsigned i, bool *mer
 static int shrink_root(struct tree *t)
 {
 	while (t->root != NONE) {
+		struct key all = { 0, 0 };
 		uint32_t frame, child;
 		uint8_t *page;
 		int err = tree_fetch(t, t->root, &frame);
@@ -300,7 +302,7 @@ static int shrink_root(struct tree *t)
 		}
 		tree_unpin(t, frame);
 		if (err == OK)
-			err = tree_drop_page(t, frame);
+			err = tree_drop_page(t, frame, all);
 		if (err != OK)
 			return err;
 	}

@@ -38,6 +38,17 @@ static inline struct key tree_key(enum tree_table table, uint64_t first, uint64_
 
 struct frame; /* a page in the cache */
 
+/* Pages that a backup still reads although the tree has given them up: those a
+ * durable checkpoint wrote, up to that number. Their slots stay taken until the
+ * backup has ended and each was passed (tree_held_next). */
+struct tree_hold {
+	uint64_t number;    /* of that checkpoint, 0: nothing is held */
+	uint32_t root;      /* of the tree as it was then */
+	uint32_t count;     /* slots held */
+	unsigned level;     /* pages below this level were passed, */
+	struct key passed;  /* and of this level those in front of this key */
+};
+
 struct tree {
 	struct slots slots;
 	uint32_t root;         /* slot; UINT32_MAX when the tree is empty */
@@ -49,6 +60,7 @@ struct tree {
 	uint64_t generation;   /* changes whenever a cursor's hint may be stale */
 	uint32_t dirty;        /* changed pages in the cache */
 	uint64_t reads;        /* pages read from the file */
+	struct tree_hold hold;
 	int error;             /* a change failed half-way: what is there can be read, nothing changed */
 	/* What an entry's value counts for. */
 	struct page_sums (*sums)(struct bytes value);
@@ -93,6 +105,18 @@ int tree_changed_leaf(struct tree *t, struct key k, uint64_t modseq, struct key 
 /* The same for expunges: *from is the least key, *to the first key after the
  * leaf (all ones at the end). E_NOENT. */
 int tree_expunged_leaf(struct tree *t, struct key k, uint64_t modseq, struct key *from, struct key *to);
+
+/* Right after a checkpoint: the tree as it is now can be read until
+ * tree_held_next has passed all of it. */
+void tree_hold(struct tree *t);
+/* Between these two every look-up is one in the tree that is held; nothing may be
+ * changed meanwhile. Returns what tree_now wants. */
+uint32_t tree_then(struct tree *t);
+void tree_now(struct tree *t, uint32_t root);
+/* Passes one page of the held tree that nobody reads any more: its slot is given
+ * up if the tree has another one in its place. E_AGAIN: there are more; OK: all
+ * is passed, nothing is held. */
+int tree_held_next(struct tree *t);
 
 /* Writes every changed page to its slot; the caller syncs. */
 int tree_flush(struct tree *t);

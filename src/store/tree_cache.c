@@ -227,8 +227,21 @@ int tree_make_page(struct tree *t, unsigned level, uint32_t *frame)
 	return OK;
 }
 
+/* Gives up the slot of a page that a durable checkpoint refers to. */
+static void release(struct tree *t, const uint8_t *page, uint32_t slot, struct key k)
+{
+	struct tree_hold *h = &t->hold;
+	unsigned level = page_level(page);
+
+	if (le64(page + PAGE_AT_CHECKPOINT) > h->number || level < h->level ||
+		(level == h->level && key_compare(k, h->passed) < 0))
+		slots_release(&t->slots, slot);
+	else
+		h->count++;
+}
+
 /* Makes a page changeable: moves it to a fresh slot unless it is in one. */
-int tree_own_page(struct tree *t, uint32_t frame)
+int tree_own_page(struct tree *t, uint32_t frame, struct key k)
 {
 	struct frame *f = &t->frames[frame];
 	int err = f->dirty ? OK : keep_clean(t);
@@ -241,7 +254,7 @@ int tree_own_page(struct tree *t, uint32_t frame)
 		err = slots_take(&t->slots, &slot);
 		if (err != OK)
 			return err;
-		slots_release(&t->slots, old);
+		release(t, tree_page(t, frame), old, k);
 		unlink_frame(t, frame);
 		link_frame(t, frame, slot);
 		f->fresh = true;
@@ -250,7 +263,7 @@ int tree_own_page(struct tree *t, uint32_t frame)
 	return OK;
 }
 
-int tree_drop_page(struct tree *t, uint32_t frame)
+int tree_drop_page(struct tree *t, uint32_t frame, struct key k)
 {
 	uint32_t slot = t->frames[frame].slot;
 	bool fresh = t->frames[frame].fresh;
@@ -263,7 +276,7 @@ int tree_drop_page(struct tree *t, uint32_t frame)
 	t->generation++;
 	if (fresh)
 		return slots_return(&t->slots, slot);
-	slots_release(&t->slots, slot);
+	release(t, tree_page(t, frame), slot, k);
 	return OK;
 }
 
@@ -300,7 +313,7 @@ int tree_descend(struct tree *t, struct key k, bool own, struct path *path)
 			if (d > 0 && page_level(page) + 1 != page_level(tree_page(t, path->frame[d - 1])))
 				err = E_DAMAGED;
 			else if (own)
-				err = tree_own_page(t, frame);
+				err = tree_own_page(t, frame, k);
 		}
 		if (err != OK) {
 			tree_path_release(t, path);

@@ -31,10 +31,11 @@ int tree_fetch_child(struct tree *t, const uint8_t *branch, unsigned i, uint32_t
 void tree_unpin(struct tree *t, uint32_t frame);
 /* An empty page in a fresh slot, pinned. */
 int tree_make_page(struct tree *t, unsigned level, uint32_t *frame);
-/* Makes a page changeable: moves it to a fresh slot unless it is in one. */
-int tree_own_page(struct tree *t, uint32_t frame);
+/* Makes a page changeable: moves it to a fresh slot unless it is in one. k: a key
+ * that belongs below it. */
+int tree_own_page(struct tree *t, uint32_t frame, struct key k);
 /* Gives an unpinned page up. */
-int tree_drop_page(struct tree *t, uint32_t frame);
+int tree_drop_page(struct tree *t, uint32_t frame, struct key k);
 /* Walks to the leaf for k; with own, every page on the way becomes changeable. */
 int tree_descend(struct tree *t, struct key k, bool own, struct path *path);
 void tree_path_release(struct tree *t, struct path *path);

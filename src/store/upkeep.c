@@ -60,7 +60,7 @@ static int reap_slice(struct store *st)
 
 static bool checkpoint_is_due(const struct store *st)
 {
-	return st->checkpoint_due || !checkpoint_can_wait(st) ||
+	return st->checkpoint_due || st->backup.state == BACKUP_WANTED || !checkpoint_can_wait(st) ||
 		st->checkpoint_log > st->config.storage / CHECKPOINT_LOG_PART ||
 		store_box_time(st) - st->super.box_time >= CHECKPOINT_SECONDS;
 }
@@ -82,9 +82,13 @@ int store_maintain(struct store *st)
 		err = evict_slice(st);
 	if (err == OK && checkpoint_is_due(st)) {
 		err = checkpoint_slice(st);
-		if (err == OK)
+		if (err == OK) {
 			st->sweep_due = true;
+			backup_take(st);
+		}
 	}
+	if (err == OK)
+		err = backup_slice(st);
 	if (err == OK)
 		err = clean_slice(st);
 	if (err == OK)

@@ -56,6 +56,11 @@ uint64_t upload_orphans_from(const struct store *st)
 	/* A checkpoint while a cut is being recovered from comes before the sweep. */
 	if (!st->swept)
 		return st->super.orphan_from;
+	/* Restored messages bear their old ids. */
+	if (st->super.restoring)
+		return 1;
+	if (st->backup.holds_files)
+		least = st->backup.object + 1;
 	/* Messages that are only kept because somebody reads them are in no table. */
 	for (unsigned i = 0; i < PINS; i++)
 		if (st->pins[i].object && st->pins[i].dead && st->pins[i].place.blob && st->pins[i].object < least)
@@ -80,7 +85,7 @@ static int open_blob(struct store_upload *up)
 	return up->file < 0 ? up->file : OK;
 }
 
-int store_upload_begin(struct store *st, uint64_t size, struct store_upload **out)
+static int begin(struct store *st, uint64_t object, uint64_t size, struct store_upload **out)
 {
 	struct store_upload *up;
 	int err = OK;
@@ -100,7 +105,7 @@ int store_upload_begin(struct store *st, uint64_t size, struct store_upload **ou
 	up->st = st;
 	up->announced = size;
 	up->file = -1;
-	up->object = st->super.next_object++;
+	up->object = object ? object : st->super.next_object++;
 	up->frames[0] = pool_get(&st->chunks);
 	up->next = st->open_uploads;
 	st->open_uploads = up;
@@ -112,6 +117,16 @@ int store_upload_begin(struct store *st, uint64_t size, struct store_upload **ou
 	}
 	*out = up;
 	return OK;
+}
+
+int store_upload_begin(struct store *st, uint64_t size, struct store_upload **out)
+{
+	return begin(st, 0, size, out);
+}
+
+int upload_begin_exact(struct store *st, uint64_t object, uint64_t size, struct store_upload **out)
+{
+	return begin(st, object, size, out);
 }
 
 static int sync_now_and_then(struct store_upload *up, uint32_t written)
@@ -239,6 +254,13 @@ int store_upload_ready(struct store_upload *up, uint32_t owner, size_t len)
 	return space_for_frames(st, owner, up->size + len, (len / FRAME_DATA + 2) * FRAME, err == OK);
 }
 
+int upload_has_room(struct store_upload *up, size_t len)
+{
+	if (in_memory(up) && up->n_frames + len / FRAME_DATA + 1 < memory_frames(up->st))
+		return OK;
+	return space_for_frames(up->st, 0, up->size + len, (len / FRAME_DATA + 2) * FRAME, false);
+}
+
 uint64_t store_upload_size(const struct store_upload *up)
 {
 	return up->size;
@@ -346,60 +368,97 @@ static int check_targets(struct store_upload *up, struct store_target *targets, 
 	return OK;
 }
 
-static size_t build(struct store_upload *up, uint8_t *body, struct bytes summary, struct store_target *targets,
-	size_t n, struct head **heads)
+/* What a message's record begins with, in front of its targets. */
+static uint8_t *put_head(const struct store_upload *up, uint8_t *body, size_t n)
 {
-	uint8_t *p = body + 16;
-
 	put_le64(body, up->object);
 	put_le32(body + 8, (uint32_t)up->size);
 	put_le16(body + 12, (uint16_t)n);
 	put_le16(body + 14, 0);
-	for (size_t i = 0; i < n; i++, p += 28) {
-		targets[i].uid = heads[i]->uidnext++;
-		heads[i]->bytes += up->size;
-		heads[i]->staged = true;
-		put_le32(p, targets[i].mailbox);
-		put_le32(p + 4, targets[i].uid);
-		put_le64(p + 8, targets[i].keywords);
-		put_le64(p + 16, (uint64_t)targets[i].received);
-		put_le16(p + 24, (uint16_t)targets[i].zone);
-		p[26] = targets[i].flags;
-		p[27] = 0;
-	}
+	return body + 16;
+}
+
+static uint8_t *put_target(uint8_t *p, const struct store_target *t)
+{
+	put_le32(p, t->mailbox);
+	put_le32(p + 4, t->uid);
+	put_le64(p + 8, t->keywords);
+	put_le64(p + 16, (uint64_t)t->received);
+	put_le16(p + 24, (uint16_t)t->zone);
+	p[26] = t->flags;
+	p[27] = 0;
+	return p + 28;
+}
+
+static size_t put_summary(const uint8_t *body, uint8_t *p, struct bytes summary)
+{
 	if (summary.len)
 		memcpy(p, summary.data, summary.len);
 	return (size_t)(p - body) + summary.len;
 }
 
-int store_upload_commit(struct store_upload *up, struct bytes summary, struct store_target *targets, size_t n,
-	store_ticket *ticket)
+static size_t build(struct store_upload *up, uint8_t *body, struct bytes summary, struct store_target *targets,
+	size_t n, struct head **heads)
+{
+	uint8_t *p = put_head(up, body, n);
+
+	for (size_t i = 0; i < n; i++) {
+		targets[i].uid = heads[i]->uidnext++;
+		heads[i]->bytes += up->size;
+		heads[i]->staged = true;
+		p = put_target(p, &targets[i]);
+	}
+	return put_summary(body, p, summary);
+}
+
+static size_t build_exact(struct store_upload *up, uint8_t *body, struct bytes summary,
+	const struct exact_target *targets, size_t n)
+{
+	uint8_t *p = put_head(up, body, n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct store_entry *e = &targets[i].entry;
+		struct store_target t = { targets[i].mailbox, e->flags, e->keywords, e->received, e->zone, e->uid };
+
+		p = put_target(p, &t);
+	}
+	for (size_t i = 0; i < n; i++, p += EXACT_BYTES) {
+		put_le64(p, targets[i].entry.modseq);
+		put_le64(p + 8, targets[i].entry.arrival);
+		put_le64(p + 16, (uint64_t)targets[i].entry.saved);
+		put_le32(p + 24, targets[i].entry.box_time);
+	}
+	return put_summary(body, p, summary);
+}
+
+/* Room for the record of a message that is complete. E_AGAIN, E_FULL. */
+static int get_body(struct store_upload *up, size_t len, uint8_t **body)
 {
 	struct store *st = up->st;
-	struct head *heads[STORE_TARGETS];
-	struct log_item *item;
-	size_t len;
-	uint8_t *body;
-	int err;
+	int err = finish(up);
 
-	assert(n >= 1 && n <= STORE_TARGETS && summary.len <= LIMIT_SUMMARY);
-	*ticket = 0;
-	err = check_targets(up, targets, n, heads);
 	if (err == OK)
-		err = finish(up);
-	if (err == OK)
-		err = space_for_record(st,
-			RECORD_HEADER + 16 + n * 28 + summary.len + (in_memory(up) ? frames_size(up->size) : 0));
+		err = space_for_record(st, RECORD_HEADER + len + (in_memory(up) ? frames_size(up->size) : 0));
 	if (err != OK)
 		return err;
-	body = st->log.n_messages < LOG_MESSAGES ? log_body(st, 16 + n * 28 + summary.len) : NULL;
-	if (!body)
-		return (void)log_wait(st), E_AGAIN;
+	*body = st->log.n_messages < LOG_MESSAGES ? log_body(st, len) : NULL;
+	if (*body)
+		return OK;
+	(void)log_wait(st);
+	return E_AGAIN;
+}
+
+/* Adds the record whose body was built; the upload is the log's or gone. */
+static void add(struct store_upload *up, size_t len, size_t summary_len, unsigned flags)
+{
+	struct store *st = up->st;
+	struct log_item *item;
+
 	st->log.n_messages++;
-	len = build(up, body, summary, targets, n, heads);
 	(void)log_add(st, RECORD_MESSAGE, len);
 	item = log_last(st);
-	item->record.summary_len = (uint32_t)summary.len;
+	item->record.summary_len = (uint32_t)summary_len;
+	item->record.flags = (uint16_t)flags;
 	st->bytes_in += up->size;
 	st->staged_live += in_memory(up) ? record_align(RECORD_HEADER + len + frames_size(up->size))
 					 : record_align(RECORD_HEADER + len) + space_of_blob(up->size);
@@ -408,9 +467,42 @@ int store_upload_commit(struct store_upload *up, struct bytes summary, struct st
 		item->upload = up;
 		up->committed = true;
 	} else {
-		item->record.flags = RECORD_BLOB;
+		item->record.flags |= RECORD_BLOB;
 		upload_free(up);
 	}
+}
+
+int store_upload_commit(struct store_upload *up, struct bytes summary, struct store_target *targets, size_t n,
+	store_ticket *ticket)
+{
+	struct store *st = up->st;
+	struct head *heads[STORE_TARGETS];
+	uint8_t *body;
+	int err;
+
+	assert(n >= 1 && n <= STORE_TARGETS && summary.len <= LIMIT_SUMMARY);
+	*ticket = 0;
+	err = check_targets(up, targets, n, heads);
+	if (err == OK)
+		err = get_body(up, 16 + n * 28 + summary.len, &body);
+	if (err != OK)
+		return err;
+	add(up, build(up, body, summary, targets, n, heads), summary.len, 0);
 	*ticket = log_wait(st);
+	return OK;
+}
+
+int upload_commit_exact(struct store_upload *up, struct bytes summary, const struct exact_target *targets, size_t n)
+{
+	struct store *st = up->st;
+	uint8_t *body;
+	int err;
+
+	assert(n >= 1 && n <= EXACT_TARGETS && summary.len <= LIMIT_SUMMARY);
+	err = get_body(up, 16 + n * (28 + EXACT_BYTES) + summary.len, &body);
+	if (err != OK)
+		return err;
+	add(up, build_exact(up, body, summary, targets, n), summary.len, RECORD_EXACT);
+	(void)log_wait(st);
 	return OK;
 }
