@@ -3,6 +3,8 @@
 #include "store/backup.h"
 
 #include "base/crc32c.h"
+#include "store/store_int.h"
+#include "store/tree_int.h"
 #include "store_rig.h"
 
 static uint8_t stream[24u << 20];
@@ -358,4 +360,490 @@ T_TEST(everything_comes_back)
 	store_close(st);
 }
 
-T_MAIN(T_RUN(everything_comes_back))
+/* ---- while it changes ---- */
+
+/* Pages that the tree has. */
+static uint32_t pages_of_tree(void)
+{
+	struct tree *t = &st->tree;
+	struct {
+		uint32_t slot;
+		unsigned child;
+	} way[TREE_HEIGHT_MAX];
+	unsigned depth = 1;
+	uint32_t n = 1;
+
+	way[0].slot = t->root;
+	way[0].child = 0;
+	while (depth) {
+		uint32_t frame, child = UINT32_MAX;
+		const uint8_t *page;
+
+		T_EQ(tree_fetch(t, way[depth - 1].slot, &frame), OK);
+		page = tree_page(t, frame);
+		if (page_level(page) && way[depth - 1].child < page_count(page))
+			child = branch_child(page, way[depth - 1].child++);
+		tree_unpin(t, frame);
+		if (child == UINT32_MAX) {
+			depth--;
+			continue;
+		}
+		n++;
+		way[depth].slot = child;
+		way[depth++].child = 0;
+	}
+	return n;
+}
+
+/* Every slot in use is one of the tree's, or waits to be free. */
+static void no_slot_is_lost(void)
+{
+	const struct slots *s = &st->tree.slots;
+
+	T_EQ(s->used - s->n_freed - s->n_freed_before, pages_of_tree());
+}
+
+static unsigned count_files(const char *dir, const char *ending)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < 100000; i++) {
+		char name[64];
+
+		(void)snprintf(name, sizeof name, strcmp(ending, "msg") ? "%s/%08x.%s" : "%s/%016x.%s", dir,
+			(unsigned)i, ending);
+		n += port_exists(name);
+	}
+	return n;
+}
+
+#define BOXES 4
+static uint32_t boxes[BOXES];
+
+static uint32_t some_uids(uint32_t mailbox, uint32_t *uids, uint32_t most)
+{
+	struct store_cursor c;
+	struct store_entry e;
+	uint32_t n = 0;
+
+	store_cursor_init(&c, mailbox, (uint32_t)sim_random(300));
+	while (n < most && store_cursor_next(st, &c, &e) == OK)
+		uids[n++] = e.uid;
+	return n;
+}
+
+/* One change of some kind. */
+static void change(uint32_t turn)
+{
+	uint32_t from = boxes[sim_random(BOXES)], to = boxes[sim_random(BOXES)], uids[8], n, first;
+	struct store_flag_change flags = { .op = STORE_FLAGS_ADD, .flags = (uint8_t)sim_random(32), .lazy = turn % 2 };
+	struct store_target where;
+	uint64_t modseq;
+	store_ticket t;
+	char name[40];
+
+	n = some_uids(from, uids, 1 + (uint32_t)sim_random(8));
+	switch (sim_random(40) ? sim_random(7) : 9) {
+	case 0:
+	case 1:
+	case 2:
+		(void)rig_stage(to, turn, sim_random(3000), 100, &where, &t);
+		break;
+	case 9:
+		(void)rig_stage(to, turn, 300000 + sim_random(50000), 100, &where, &t);
+		break;
+	case 3:
+		(void)store_move(st, from, to, uids, n, &first, &t);
+		break;
+	case 4:
+	case 5:
+		(void)store_expunge(st, from, uids, n > 2 ? 2 : n, &modseq, &t);
+		break;
+	case 6:
+		(void)store_flags(st, from, uids, n, &flags, &modseq, &t);
+		break;
+	default:
+		(void)snprintf(name, sizeof name, "Name/%u", (unsigned)turn);
+		(void)store_mailbox_rename(st, boxes[BOXES - 1], bytes_of(name), &t);
+	}
+}
+
+static struct store_config large;
+
+static void start_busy(uint32_t messages)
+{
+	char name[20];
+
+	large = rig_config;
+	large.storage = 24u << 20;
+	rig_start(&large);
+	for (unsigned i = 0; i < BOXES; i++) {
+		(void)snprintf(name, sizeof name, "Box/%u", i);
+		boxes[i] = rig_mailbox(name);
+	}
+	for (uint32_t i = 0; i < messages; i++) {
+		struct store_target where;
+		store_ticket t;
+
+		T_EQ(rig_stage(boxes[i % BOXES], i, i % 50 ? i % 3000 : 280000, 100, &where, &t), OK);
+		if (i % 4 == 0)
+			rig_commit();
+	}
+	rig_commit();
+	(void)rig_upkeep(10000);
+}
+
+/* Reads a backup to its end with so many changes between two records; dumps[0] is
+ * the moment that it shows. */
+static int64_t backup_busy(unsigned changes)
+{
+	uint32_t turn = 1000;
+	int64_t n;
+
+	stream_len = 0;
+	T_EQ(store_backup_begin(st, &source), OK);
+	n = backup_some(4096);
+	dump(dumps[0]);
+	while (n > 0) {
+		for (unsigned i = 0; i < changes; i++) {
+			change(turn++);
+			(void)rig_turn();
+		}
+		n = backup_some(4096);
+		T_OK(sim_charged("mail") <= large.storage);
+	}
+	return n;
+}
+
+static void restore_large(const char *dir)
+{
+	struct store_config config = large;
+
+	config.dir = dir;
+	config.restore = true;
+	T_EQ(rig_open(&config), OK);
+	T_EQ(store_restore_begin(&restore, &rig_arena, st, &target), OK);
+	T_EQ(restore_bytes(stream, stream_len), OK);
+	T_EQ(restore_end(false), OK);
+	check_whole();
+}
+
+T_TEST(it_is_the_store_of_one_moment)
+{
+	start_busy(600);
+	T_EQ(backup_busy(1), 0);
+	T_OK(st->tree.hold.count > 10);
+	store_backup_end(st);
+	T_EQ(store_backup_begin(st, &source), E_BUSY);
+	(void)rig_upkeep(10000);
+	T_OK(store_backup_settled(st));
+	T_EQ(st->tree.hold.number, 0);
+	no_slot_is_lost();
+	check_whole();
+	dump(dumps[1]);
+	T_OK(strcmp(dumps[0], dumps[1]) != 0);
+	store_close(st);
+	restore_large("copy");
+	dump(dumps[1]);
+	same(dumps[0], dumps[1]);
+}
+
+/* While what it held is given back the store goes on changing. */
+T_TEST(what_it_held_is_given_back_under_load)
+{
+	uint32_t turn = 5000;
+
+	start_busy(600);
+	T_EQ(backup_busy(1), 0);
+	store_backup_end(st);
+	while (!store_backup_settled(st)) {
+		change(turn++);
+		(void)rig_turn();
+	}
+	(void)rig_upkeep(10000);
+	no_slot_is_lost();
+	check_whole();
+	/* Of the large messages that went meanwhile no file is left. */
+	{
+		unsigned large_ones = 0;
+		struct key k = tree_key(TREE_OBJECT, 0, 0), found;
+		uint8_t row[OBJECT_BYTES];
+		struct object o;
+		int n;
+
+		while ((n = tree_seek(&st->tree, k, &found, row, sizeof row)) >= 0 && found.hi == k.hi) {
+			T_OK(object_get(bytes_make(row, (size_t)n), &o));
+			large_ones += o.blob;
+			k.lo = found.lo + 1;
+		}
+		T_EQ(count_files("mail", "msg"), large_ones);
+	}
+}
+
+/* Ended anywhere, by its reader or by a cut. */
+T_TEST(it_may_end_anywhere)
+{
+	for (unsigned at = 0; at < 12; at++) {
+		uint32_t turn = 1000;
+
+		start_busy(150);
+		stream_len = 0;
+		T_EQ(store_backup_begin(st, &source), OK);
+		for (unsigned i = 0; i < at * at * 4 && backup_some(4096) > 0; i++) {
+			change(turn++);
+			(void)rig_turn();
+		}
+		if (at % 3 == 0) {
+			store_backup_end(st);
+			(void)rig_upkeep(10000);
+		} else if (at % 3 == 1) {
+			store_close(st);
+			rig_again(&large);
+		} else {
+			(void)rig_upkeep(10000);
+			dump(dumps[0]);
+			sim_power_cut(&sim_lose_all);
+			rig_again(&large);
+			dump(dumps[1]);
+			same(dumps[0], dumps[1]);
+		}
+		(void)rig_upkeep(10000);
+		no_slot_is_lost();
+		check_whole();
+		T_EQ(store_backup_begin(st, &source), OK);
+		store_backup_end(st);
+		store_close(st);
+	}
+}
+
+/* A reader that stops is not waited for: mail that wants the room gets it. What
+ * the backup holds is most of the store, all of it expunged meanwhile. */
+T_TEST(it_gives_way_to_mail)
+{
+	uint32_t gone[BOXES] = { 0 };
+
+	start_busy(1500);
+	T_EQ(store_backup_begin(st, &source), OK);
+	T_OK(backup_some(4096) > 0);
+	for (uint32_t i = 0; i < 550; i++) {
+		uint32_t uids[4], box = i % BOXES;
+		uint64_t modseq;
+		store_ticket t;
+
+		for (unsigned u = 0; u < 4; u++)
+			uids[u] = ++gone[box];
+		T_EQ(store_expunge(st, boxes[box], uids, 4, &modseq, &t), OK);
+		rig_commit();
+		T_OK(rig_add(boxes[box], i, 30000) > 0);
+		T_OK(sim_charged("mail") <= large.storage);
+		(void)rig_turn();
+	}
+	T_EQ(store_backup_read(st, stream, 4096), E_FULL);
+	store_backup_end(st);
+	(void)rig_upkeep(10000);
+	T_OK(store_backup_settled(st));
+	no_slot_is_lost();
+	check_whole();
+}
+
+/* ---- what may be wrong with it ---- */
+
+static void make_stream(void)
+{
+	rig_start(&rig_config);
+	fill_store();
+	backup();
+	dump(dumps[0]);
+	store_close(st);
+}
+
+T_TEST(a_part_of_it_is_no_backup)
+{
+	make_stream();
+	T_EQ(restore_begin("cut"), OK);
+	T_EQ(restore_bytes(stream, stream_len - 1), OK);
+	T_EQ(restore_end(false), E_CLOSED);
+	T_BYTES(store_restore_result(restore)->why, strlen(store_restore_result(restore)->why),
+		"the backup is cut off: its end is missing");
+	reopen("mail");
+	store_close(st);
+	/* It is not served; with the whole of it it is. */
+	{
+		struct store_config config = into("cut");
+
+		config.restore = false;
+		T_EQ(rig_open(&config), E_STATE);
+		T_OK(strstr(rig_reason, "cubby restore"));
+	}
+	restore_all("cut");
+	T_OK(store_restore_result(restore)->resumed);
+	dump(dumps[1]);
+	same(dumps[0], dumps[1]);
+	/* Or what came is taken as it is. */
+	store_close(st);
+	T_EQ(restore_begin("part"), OK);
+	T_EQ(restore_bytes(stream, stream_len - 1000), OK);
+	T_EQ(restore_end(true), OK);
+	T_OK(!store_restore_result(restore)->complete);
+	T_EQ(store_restore_result(restore)->messages, 21);
+	check_whole();
+	reopen("part");
+	store_close(st);
+}
+
+T_TEST(damage_is_seen_wherever_it_is)
+{
+	size_t taken;
+
+	make_stream();
+	for (unsigned i = 0; i < 400; i++) {
+		size_t at = i < 100 ? i * 8 : (size_t)sim_random(stream_len);
+		uint8_t bit = (uint8_t)(1u << sim_random(8));
+		int err;
+
+		arena_init(&rig_arena, rig_space, sizeof rig_space);
+		T_EQ(store_restore_begin(&restore, &rig_arena, NULL, &target), OK);
+		users_taken[0] = 0;
+		stream[at] ^= bit;
+		err = store_restore_write(restore, stream, stream_len, &taken);
+		stream[at] ^= bit;
+		T_OK(err == E_DAMAGED || err == E_NOTSUP || (err == OK && !store_restore_result(restore)->complete));
+	}
+	arena_init(&rig_arena, rig_space, sizeof rig_space);
+	T_EQ(store_restore_begin(&restore, &rig_arena, NULL, &target), OK);
+	users_taken[0] = 0;
+	T_EQ(store_restore_write(restore, stream, stream_len, &taken), OK);
+	T_EQ(store_restore_end(restore, false), OK);
+	T_EQ(store_restore_result(restore)->messages, 22);
+	T_EQ(store_restore_result(restore)->entries, 24);
+	T_EQ(store_restore_write(restore, "x", 1, &taken), E_DAMAGED);
+}
+
+T_TEST(only_an_empty_store_with_room_is_restored)
+{
+	struct store_config config = into("small");
+	size_t taken;
+
+	make_stream();
+	T_EQ(restore_begin("mail"), OK);
+	T_EQ(store_restore_write(restore, stream, stream_len, &taken), E_STATE);
+	T_OK(strstr(store_restore_result(restore)->why, "not empty"));
+	dump(dumps[1]);
+	same(dumps[0], dumps[1]);
+	store_close(st);
+	/* A backup of a larger store. */
+	start_busy(1500);
+	backup();
+	store_close(st);
+	T_EQ(rig_open(&config), OK);
+	T_EQ(store_restore_begin(&restore, &rig_arena, st, &target), OK);
+	T_EQ(store_restore_write(restore, stream, stream_len, &taken), E_FULL);
+	T_OK(strstr(store_restore_result(restore)->why, "`storage`"));
+	T_EQ(st->super.restoring, 0);
+	store_close(st);
+}
+
+/* What is damaged in the store is told, and nothing else is lost. */
+T_TEST(a_damaged_message_is_told)
+{
+	struct store_entry e;
+	struct object o;
+	char name[64];
+
+	rig_start(&rig_config);
+	fill_store();
+	T_EQ(store_entry_get(st, inbox, 3, &e), OK);
+	T_EQ(object_load(st, e.object, &o), OK);
+	(void)snprintf(name, sizeof name, "mail/%08x.seg", (unsigned)o.segment);
+	T_OK(sim_flip_bit(name, o.offset * 64 + 64 + o.body_len + 100, 3));
+	backup();
+	store_close(st);
+	lost_uid = 0;
+	restore_all("copy");
+	T_EQ(store_restore_result(restore)->lost, 1);
+	T_EQ(store_restore_result(restore)->messages, 21);
+	T_EQ(lost_mailbox, inbox);
+	T_EQ(lost_uid, 3);
+	T_EQ(store_entry_get(st, inbox, 3, &e), E_NOENT);
+	check_whole();
+}
+
+/* A message that more entries show than one record takes. */
+T_TEST(many_may_show_one_message)
+{
+	rig_start(&rig_config);
+	inbox = rig_mailbox("INBOX");
+	(void)rig_add(inbox, 1, 3000);
+	for (unsigned i = 0; i < 100; i++) {
+		struct store_copy copy;
+		uint32_t uid = 1;
+		size_t added;
+		store_ticket t;
+
+		T_EQ(store_copy_begin(st, inbox, &copy), OK);
+		T_EQ(store_copy_add(st, &copy, inbox, &uid, 1, &added, &t), OK);
+		rig_commit();
+		T_EQ(store_copy_publish(st, &copy, &t), OK);
+		rig_commit();
+	}
+	dump(dumps[0]);
+	backup();
+	T_OK(stream_len < 20000);
+	store_close(st);
+	restore_all("copy");
+	dump(dumps[1]);
+	same(dumps[0], dumps[1]);
+	check_whole();
+	reopen("copy");
+	check_whole();
+}
+
+/* ---- cuts ---- */
+
+static void restore_body(void *context)
+{
+	(void)context;
+	restore_all("copy");
+}
+
+/* The power is cut at every operation of a restore; the next one finishes it. */
+T_TEST(a_restore_may_be_cut_anywhere)
+{
+	unsigned cuts = 0, refused = 0;
+
+	make_stream();
+	for (uint64_t n = 1;; n++) {
+		struct sim_image *image = sim_image_save();
+		struct store_config config = into("copy");
+		enum sim_end end;
+
+		sim_cut_at(n);
+		end = sim_run(restore_body, NULL);
+		if (end == SIM_DONE) {
+			sim_image_free(image);
+			break;
+		}
+		cuts++;
+		sim_power_cut(n % 3 ? &sim_mixed : &sim_lose_all);
+		/* Half a store is not served. */
+		config.restore = false;
+		if (rig_open(&config) == OK)
+			store_close(st);
+		else
+			refused++;
+		restore_all("copy");
+		dump(dumps[1]);
+		same(dumps[0], dumps[1]);
+		check_whole();
+		sim_image_load(image);
+		sim_image_free(image);
+	}
+	T_OK(cuts > 30);
+	T_OK(refused > 10);
+}
+
+T_MAIN(T_RUN(everything_comes_back) T_RUN(it_is_the_store_of_one_moment) T_RUN(what_it_held_is_given_back_under_load)
+		T_RUN(it_may_end_anywhere) T_RUN(it_gives_way_to_mail) T_RUN(a_part_of_it_is_no_backup)
+			T_RUN(damage_is_seen_wherever_it_is) T_RUN(only_an_empty_store_with_room_is_restored)
+				T_RUN(a_damaged_message_is_told) T_RUN(many_may_show_one_message)
+					T_RUN(a_restore_may_be_cut_anywhere))
