@@ -37,6 +37,8 @@ static const struct tool_command {
 		tool_evict },
 	{ "check", "[--repair]", "verifies the whole store; --repair, without a server, makes it whole",
 		tool_check },
+	{ "backup", "FILE|-", "all mail and users as they are now, into a file or to standard output", tool_backup },
+	{ "restore", "FILE|-", "makes an empty store what the backup holds, without a server", tool_restore },
 	{ "config check", "", "reads the configuration and says what is wrong with it", tool_config_check },
 	{ "config get", "KEY", "the value that is in force", tool_config_get },
 	{ "config set", "KEY [VALUE...]", "changes a setting in the file; without VALUE back to the default",

@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "base/err.h"
 #include "port/system.h"
+#include "store/backup.h"
 #include "tools/cubby.h"
 #include "tools/cubby_server.h"
 
@@ -118,19 +119,17 @@ static void store_settings(struct store_config *s)
 	};
 }
 
-int box_open_store(const struct intake_place **out)
+static int open_store(const struct store_config *settings, size_t more)
 {
-	struct store_config settings;
-	char reason[300] = "";
+	char reason[600] = "";
 	int err;
 
 	box_become_server_user();
-	store_settings(&settings);
 	err = crypto_init(port_entropy);
-	if (err == OK && !take_arena(store_memory(&settings) + accounts_memory(1) + arrivals_memory(1)))
+	if (err == OK && !take_arena(store_memory(settings) + accounts_memory(1) + arrivals_memory(1) + more))
 		return E_NOMEM;
 	if (err == OK)
-		err = store_open(&place.store, &arena, &settings, reason, sizeof reason);
+		err = store_open(&place.store, &arena, settings, reason, sizeof reason);
 	if (err == E_BUSY)
 		tool_complain("a server has the store %s, but its control socket does not answer", box_config.store);
 	else if (err != OK)
@@ -145,8 +144,34 @@ int box_open_store(const struct intake_place **out)
 		box_close_store();
 		return err;
 	}
-	*out = &place;
 	return OK;
+}
+
+int box_open_store(const struct intake_place **out)
+{
+	struct store_config settings;
+
+	store_settings(&settings);
+	*out = &place;
+	return open_store(&settings, 0);
+}
+
+int box_open_store_to_restore(const struct intake_place **out, struct arena **more)
+{
+	struct store_config settings;
+
+	store_settings(&settings);
+	settings.restore = true;
+	/* What was taken once is taken again, whatever the limit is here. */
+	settings.message_max = LIMIT_MESSAGE;
+	*out = &place;
+	*more = &arena;
+	return open_store(&settings, store_restore_memory() + account_restore_memory());
+}
+
+struct arena *box_memory_to_verify(void)
+{
+	return take_arena(store_restore_memory()) ? &arena : NULL;
 }
 
 static box_finding *report_to;

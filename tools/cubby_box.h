@@ -31,6 +31,11 @@ int box_connect(void);
  * has it whose control socket does not answer. */
 int box_open_store(const struct intake_place **place);
 void box_close_store(void);
+/* The same for a store that is to be restored, with room for a restore of it and of
+ * its users in *more. */
+int box_open_store_to_restore(const struct intake_place **place, struct arena **more);
+/* Memory for verifying a backup. Complains. */
+struct arena *box_memory_to_verify(void);
 /* Repairs the store, without a server: each finding is reported with its user's
  * name ("" for none). What belongs to nobody goes to the first administrator.
  * Complains; errors as store_repair. */

@@ -9,6 +9,10 @@
 int tool_status(struct tool_args *args);
 int tool_check(struct tool_args *args);
 
+/* cubby_backup.c */
+int tool_backup(struct tool_args *args);
+int tool_restore(struct tool_args *args);
+
 /* cubby_reload.c */
 int tool_reload(struct tool_args *args);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "control/control.h"
 #include "control/words.h"
 #include "port/network.h"
@@ -189,29 +190,74 @@ static int error_of(struct bytes word)
 	return E_IO;
 }
 
+/* The reply's last line. */
+static int last_line(struct bytes text, struct bytes *rest)
+{
+	size_t blank = bytes_index(text, ' ');
+	struct bytes word = bytes_part(text, 0, blank);
+
+	*rest = bytes_part(text, blank + 1, text.len);
+	if (bytes_is(word, "OK"))
+		return OK;
+	if (!bytes_is(word, "ERR"))
+		return E_SYNTAX;
+	blank = bytes_index(*rest, ' ');
+	word = bytes_part(*rest, 0, blank);
+	*rest = bytes_part(*rest, blank + 1, rest->len);
+	return error_of(word);
+}
+
 int server_reply(void (*line)(void *context, struct bytes line), void *context, struct bytes *rest)
 {
-	struct bytes text, word;
+	struct bytes text;
 	int err = server_flush();
 
 	while (err == OK && (err = read_line(&text)) == OK) {
-		size_t blank = bytes_index(text, ' ');
+		if (!text.len || text.data[0] != ':')
+			return last_line(text, rest);
+		if (line)
+			line(context, bytes_part(text, 1, text.len));
+	}
+	*rest = bytes_of(server_text(err));
+	return err;
+}
 
-		if (text.len && text.data[0] == ':') {
-			if (line)
-				line(context, bytes_part(text, 1, text.len));
-			continue;
-		}
-		word = bytes_part(text, 0, blank);
-		*rest = bytes_part(text, blank + 1, text.len);
-		if (bytes_is(word, "OK"))
-			return OK;
-		if (!bytes_is(word, "ERR"))
-			return E_SYNTAX;
-		blank = bytes_index(*rest, ' ');
-		word = bytes_part(*rest, 0, blank);
-		*rest = bytes_part(*rest, blank + 1, rest->len);
-		return error_of(word);
+/* Bytes that follow a line. */
+static int read_piece(uint64_t len, int (*piece)(void *context, const void *data, size_t len), void *context)
+{
+	while (len) {
+		size_t held = in_to - in_from, n = held < len ? held : (size_t)len;
+		int64_t got;
+		int err = n ? piece(context, in_space + in_from, n) : OK;
+
+		if (err != OK)
+			return err;
+		in_from += n;
+		len -= n;
+		if (len == 0)
+			break;
+		in_from = in_to = 0;
+		got = port_recv(link_socket, in_space, sizeof in_space);
+		if (got <= 0)
+			return got ? (int)got : E_CLOSED;
+		in_to = (size_t)got;
+	}
+	return OK;
+}
+
+int server_reply_pieces(int (*piece)(void *context, const void *data, size_t len), void *context, struct bytes *rest)
+{
+	struct bytes text;
+	int err = server_flush();
+
+	while (err == OK && (err = read_line(&text)) == OK) {
+		uint64_t len;
+
+		if (!text.len || text.data[0] != ':')
+			return last_line(text, rest);
+		err = text_number(bytes_part(text, 1, text.len), UINT32_MAX, &len);
+		if (err == OK)
+			err = read_piece(len, piece, context);
 	}
 	*rest = bytes_of(server_text(err));
 	return err;

@@ -33,4 +33,8 @@ const char *server_text(int err);
  * *rest is good until the next call. */
 int server_reply(void (*line)(void *context, struct bytes line), void *context, struct bytes *rest);
 
+/* The same where the data is pieces of bytes (BACKUP): each goes to `piece`, whose
+ * error ends it. */
+int server_reply_pieces(int (*piece)(void *context, const void *data, size_t len), void *context, struct bytes *rest);
+
 #endif

@@ -80,6 +80,29 @@ int account_remove(struct accounts *a, struct bytes name, uint32_t *id);
 const char *account_name_fault(struct bytes name);
 const char *account_password_fault(struct bytes password);
 
+/* ---- all of them, for a backup ---- */
+
+/* Bytes of a line of the users file; a user takes at most 231. Beyond it: a bad
+ * line. */
+#define ACCOUNT_LINE 512
+
+/* Lines from which account_restore makes the same users again: one a call without
+ * its end into out[ACCOUNT_LINE], its length; *cursor starts at 0. E_NOENT after
+ * the last; errors as account_next. */
+int account_save(struct accounts *a, uint64_t *cursor, uint8_t *out);
+
+struct account_restore;
+size_t account_restore_memory(void);
+/* Begins a new users file from such lines; nobody else may change it meanwhile.
+ * The one that is there stays until the end. Errors as account_add. */
+int account_restore_begin(struct account_restore **r, struct arena *arena, struct accounts *a);
+/* E_SYNTAX: no such line. */
+int account_restore_line(struct account_restore *r, struct bytes line);
+/* The new file is in force, durably. Only then, and not after an error of any of
+ * these, has anything changed. */
+int account_restore_end(struct account_restore *r);
+void account_restore_abort(struct account_restore *r);
+
 /* CPU time in microseconds that this box takes for one login. */
 uint64_t account_measure_us(uint32_t iterations);
 

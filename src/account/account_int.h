@@ -8,10 +8,6 @@
 #include "base/table.h"
 #include "port/file.h"
 
-/* Bytes of a line of the users file; a user takes at most 231. Beyond it: a bad
- * line. */
-#define ACCOUNT_LINE 512
-
 /* Bytes read at once. */
 #define ACCOUNT_BUFFER 4096
 

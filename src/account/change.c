@@ -151,21 +151,24 @@ static int sync_directory(const char *file)
 	return port_sync_dir(dir);
 }
 
-/* With the lock held and the file in force being the newest. */
-static int replace(struct accounts *a, const struct change *change)
+static int open_new(struct accounts *a, struct output *o)
 {
-	struct output o;
 	char path[PORT_PATH_MAX];
-	int err;
 
 	beside(a, ".new", path);
-	buf_init(&o.text, o.space, sizeof o.space);
-	o.offset = 0;
-	o.file = port_open(path, PORT_WRITE | PORT_CREATE | PORT_EMPTY);
-	if (o.file < 0)
-		return o.file;
-	err = write_new(a, &o, change);
-	port_close(o.file);
+	buf_init(&o->text, o->space, sizeof o->space);
+	o->offset = 0;
+	o->file = port_open(path, PORT_WRITE | PORT_CREATE | PORT_EMPTY);
+	return o->file < 0 ? o->file : OK;
+}
+
+/* The new file takes the place of the one in force, or goes if there was an error. */
+static int put_in_force(struct accounts *a, struct output *o, int err)
+{
+	char path[PORT_PATH_MAX];
+
+	beside(a, ".new", path);
+	port_close(o->file);
 	if (err == OK)
 		err = port_rename(path, a->path);
 	if (err != OK) {
@@ -175,6 +178,15 @@ static int replace(struct accounts *a, const struct change *change)
 	err = sync_directory(a->path);
 	(void)accounts_reload(a);
 	return err;
+}
+
+/* With the lock held and the file in force being the newest. */
+static int replace(struct accounts *a, const struct change *change)
+{
+	struct output o;
+	int err = open_new(a, &o);
+
+	return err == OK ? put_in_force(a, &o, write_new(a, &o, change)) : err;
 }
 
 /* Takes the lock and makes sure that what is in force is the whole truth. */
@@ -317,6 +329,96 @@ int account_remove(struct accounts *a, struct bytes name, uint32_t *id)
 	if (err == OK)
 		*id = change.user.id;
 	return err;
+}
+
+/* ---- all of them, for a backup ---- */
+
+struct account_restore {
+	struct accounts *a;
+	struct output o;
+	port_file held;
+	uint32_t lines, last_id;
+};
+
+int account_save(struct accounts *a, uint64_t *cursor, uint8_t *out)
+{
+	struct account_user user;
+	uint32_t id = (uint32_t)*cursor;
+	struct buf line;
+	int err;
+
+	buf_init(&line, out, ACCOUNT_LINE);
+	if (*cursor == 0) {
+		err = accounts_reload(a);
+		buf_printf(&line, "#cubby-users 1 next %lu change %lu", (unsigned long)(a->file < 0 ? 1 : a->next_id),
+			(unsigned long)a->change);
+		*cursor = UINT64_C(1) << 32;
+		/* Bad lines: what is in force is what counts. */
+		return err == E_IO ? err : (int)line.len;
+	}
+	err = account_next(a, &id, &user);
+	if (err != OK)
+		return err;
+	*cursor = UINT64_C(1) << 32 | id;
+	return users_line_put(&user, &line) ? (int)line.len - 1 : E_LIMIT;
+}
+
+size_t account_restore_memory(void)
+{
+	return arena_size(sizeof(struct account_restore));
+}
+
+int account_restore_begin(struct account_restore **out, struct arena *arena, struct accounts *a)
+{
+	struct account_restore *r = arena_take(arena, sizeof *r);
+	int err;
+
+	if (!r)
+		return E_NOMEM;
+	r->a = a;
+	err = begin(a, &r->held);
+	if (err != OK)
+		return err;
+	err = open_new(a, &r->o);
+	if (err != OK)
+		port_close(r->held);
+	*out = r;
+	return err;
+}
+
+int account_restore_line(struct account_restore *r, struct bytes line)
+{
+	struct account_user user;
+	uint32_t next, change;
+	const char *why;
+
+	if (r->lines++ == 0) {
+		if (!users_head_parse(line, &next, &change))
+			return E_SYNTAX;
+		/* A reader that has seen the file as it is must see that it is another. */
+		return put_head(&r->o, next, (change > r->a->change ? change : r->a->change) + 1);
+	}
+	if (users_line_parse(line, &user, &why) != OK || user.id <= r->last_id)
+		return E_SYNTAX;
+	r->last_id = user.id;
+	return put_user(&r->o, &user);
+}
+
+int account_restore_end(struct account_restore *r)
+{
+	int err = r->lines ? flush(&r->o) : E_SYNTAX;
+
+	if (err == OK)
+		err = port_sync(r->o.file);
+	err = put_in_force(r->a, &r->o, err);
+	port_close(r->held);
+	return err;
+}
+
+void account_restore_abort(struct account_restore *r)
+{
+	(void)put_in_force(r->a, &r->o, E_STATE);
+	port_close(r->held);
 }
 
 uint64_t account_measure_us(uint32_t iterations)

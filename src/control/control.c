@@ -185,6 +185,7 @@ static const struct request {
 	{ "IMPORT", 8, 8, control_import },
 	{ "REMOVE-USER", 2, 2, request_remove_user },
 	{ "CHECK", 1, 1, request_check },
+	{ "BACKUP", 1, 1, control_backup },
 	{ "EVICT-PREVIEW", 1, 4, control_evict_preview },
 	{ "EVICT", 1, 2, control_evict_run },
 	{ "EVICTED", 1, 2, control_evicted },
@@ -364,6 +365,7 @@ static enum step control_step(void *session, struct conn *c)
 		[CONTROL_EVICT_LIST] = control_phase_evict_list,
 		[CONTROL_EVICT_RUN] = control_phase_evict_run,
 		[CONTROL_EVICTED] = control_phase_evicted,
+		[CONTROL_BACKUP] = control_phase_backup,
 	};
 	struct control_session *s = session;
 
@@ -382,6 +384,7 @@ static void control_close(void *session, struct conn *c, enum conn_end why)
 	(void)c;
 	(void)why;
 	intake_abort(&s->intake);
+	control_backup_close(s);
 	pool_put(&s->control->sessions, s);
 }
 

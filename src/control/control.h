@@ -15,8 +15,10 @@
  *                                      OK uid lost    body follows
  *     REMOVE-USER id                   OK             mail of a user who is gone
  *     CHECK                            :finding...  OK, or ERR damaged
+ *     BACKUP                           pieces, OK messages lost, or ERR full
  *
- * An error is "ERR word sentence"; the words stand in control.c. A body is
+ * A piece of a backup (src/store/BACKUP.md) is ":length LF bytes"; all of it came
+ * only when OK did. An error is "ERR word sentence"; the words stand in control.c. A body is
  * chunks of "length LF bytes" and ends with "0 LF"; a connection that ends
  * before it leaves nothing. size is 0 when it is not known. flags are letters as
  * in a Maildir: D(raft) F(lagged) R(eplied) S(een) T(rashed); keywords have ','

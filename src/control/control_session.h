@@ -24,7 +24,8 @@ enum control_phase {
 	CONTROL_CHECK,
 	CONTROL_EVICT_LIST,
 	CONTROL_EVICT_RUN, /* waits until it is over */
-	CONTROL_EVICTED
+	CONTROL_EVICTED,
+	CONTROL_BACKUP
 };
 
 /* A message that was answered or is about to be. */
@@ -62,6 +63,7 @@ struct control_session {
 	store_ticket ticket;
 	uint64_t check_cursor;
 	uint32_t findings, findings_unsaid;
+	bool backup;          /* the store's backup is read by this session */
 	struct report report;
 	struct evict_listing evict;
 };
@@ -86,6 +88,14 @@ bool control_phase_end(struct control_session *s);
 /* Answers the messages whose outcome is known, oldest first. False when the
  * output is full. */
 bool control_answer_messages(struct control_session *s);
+
+/* ---- control_backup.c ---- */
+
+/* BACKUP */
+int control_backup(struct control_session *s, const struct bytes *words, int n);
+bool control_phase_backup(struct control_session *s);
+/* The session ends: so does its backup. */
+void control_backup_close(struct control_session *s);
 
 /* ---- control_evict.c ---- */
 

@@ -75,6 +75,8 @@ struct store_restored {
 	const char *why;               /* a sentence for the owner behind an error, or "" */
 };
 
+/* Whether an earlier restore of this store was cut. */
+bool store_half_restored(const struct store *st);
 /* Arena bytes of a restore. */
 size_t store_restore_memory(void);
 /* st: opened with config.restore; NULL: the stream is only verified. */

@@ -52,6 +52,11 @@ struct store_restore {
 
 _Static_assert(BACKUP_ENTRIES == EXACT_TARGETS, "they go into one record");
 
+bool store_half_restored(const struct store *st)
+{
+	return st->super.restoring != 0;
+}
+
 size_t store_restore_memory(void)
 {
 	return arena_size(sizeof(struct store_restore));
