@@ -36,6 +36,10 @@ static int out_open(const char *path)
 		return port_stdout_is_terminal() ? E_STATE : OK;
 	}
 	out.path = path;
+	if (port_fs_missing(path, out.part)) {
+		tool_complain("nothing is mounted on %s: the backup would land on the medium below it", out.part);
+		return E_STATE;
+	}
 	if (snprintf(out.part, sizeof out.part, "%s.part", path) >= (int)sizeof out.part)
 		out.file = E_LIMIT;
 	else
@@ -231,6 +235,12 @@ static int take_user(void *context, struct bytes line)
 	return err;
 }
 
+static int summarize(void *context, struct store_upload *up, struct bytes *summary)
+{
+	(void)context;
+	return arrivals_summarize(place->arrivals, up, summary);
+}
+
 /* Feeds what there is: OK at its end. */
 static int feed(void)
 {
@@ -335,7 +345,9 @@ static void say_restored(void)
 
 static int restore_into(const char *path)
 {
-	static const struct store_restore_target target = { .user = take_user, .lost = say_lost };
+	static const struct store_restore_target target = { .user = take_user,
+		.lost = say_lost,
+		.summarize = summarize };
 	bool from_stdin = in_file < 0;
 	int err = check_users(), kept;
 

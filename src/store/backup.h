@@ -64,6 +64,9 @@ struct store_restore_target {
 	/* A user's line, in the order in which they came. An error ends the restore. */
 	int (*user)(void *context, struct bytes line);
 	void (*lost)(void *context, uint32_t mailbox, uint32_t uid); /* may be NULL */
+	/* Reads a message whose summary was damaged and makes it anew, valid until the
+	 * next call. NULL: it stays without one. */
+	int (*summarize)(void *context, struct store_upload *up, struct bytes *summary);
 	void *context;
 };
 

@@ -233,6 +233,9 @@ static int next_message(struct store *st, struct room *room)
 	rewind_shown(b);
 	b->part = PART_ENTRIES;
 	room->type = BACKUP_MESSAGE;
+	/* Without its summary a message is whole: that can be made anew. */
+	if (store_summary(st, b->message, st->replay, BODY_MAX) < 0)
+		b->place.summary_len = 0;
 	put_le64(room->p, b->message);
 	put_le32(room->p + 8, b->place.size);
 	put_le32(room->p + 12, b->place.summary_len);

@@ -423,13 +423,29 @@ static int take_data(struct store_restore *r, struct bytes p)
 	return OK;
 }
 
+/* The bytes of a message came, its summary was damaged. */
+static int make_summary(struct store_restore *r)
+{
+	struct bytes summary;
+	int err = r->target.summarize(r->target.context, r->upload, &summary);
+
+	if (err == OK && summary.len <= LIMIT_SUMMARY) {
+		r->summary_len = (uint32_t)summary.len;
+		r->got_summary = summary.len;
+		memcpy(r->summary, summary.data, summary.len);
+	}
+	return err;
+}
+
 static int take_done(struct store_restore *r, struct bytes p)
 {
 	int err = OK;
 
 	if (p.len || r->n == 0 || r->got_summary != r->summary_len || r->got != r->size)
 		return damaged(r);
-	if (r->upload)
+	if (r->upload && r->summary_len == 0 && r->target.summarize)
+		err = make_summary(r);
+	if (err == OK && r->upload)
 		err = upload_commit_exact(r->upload, bytes_make(r->summary, r->summary_len), r->entries, r->n);
 	if (err != OK)
 		return err;

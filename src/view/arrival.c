@@ -138,6 +138,25 @@ static int read_slice(struct arrivals *a, struct arrival *r)
 	return OK;
 }
 
+int arrivals_summarize(struct arrivals *a, struct store_upload *up, struct bytes *summary)
+{
+	uint64_t at = 0, size = store_upload_size(up);
+
+	if (a->reading)
+		return E_AGAIN;
+	summary_begin(&a->parser, a->out, sizeof a->out);
+	while (at < size) {
+		int64_t n = store_upload_read(up, at, a->piece, size - at < PIECE ? (size_t)(size - at) : PIECE);
+
+		if (n <= 0)
+			return n < 0 ? (int)n : E_IO;
+		summary_push(&a->parser, a->piece, (size_t)n);
+		at += (uint64_t)n;
+	}
+	*summary = summary_end(&a->parser);
+	return OK;
+}
+
 int arrival_commit(struct arrival *r, struct store_target *targets, size_t n, store_ticket *ticket)
 {
 	struct arrivals *a = r->owner;

@@ -32,6 +32,10 @@ uint64_t arrival_size(const struct arrival *r);
  * have E_AGAIN: go on calling until it is over, or abort. After OK wait for the
  * ticket; the arrival is gone. After any error but E_AGAIN call arrival_abort. */
 int arrival_commit(struct arrival *r, struct store_target *targets, size_t n, store_ticket *ticket);
+/* The summary of a message that came whole by another way than an arrival, read in
+ * one go: for tools, not for the loop. Valid until anything else is read. E_AGAIN:
+ * an arrival is being read. */
+int arrivals_summarize(struct arrivals *a, struct store_upload *up, struct bytes *summary);
 /* At any time before arrival_commit gave OK; NULL is fine. */
 void arrival_abort(struct arrival *r);
 

@@ -508,7 +508,71 @@ T_TEST(measure)
 	T_OK(account_measure_us(4096) < 60u * 1000000);
 }
 
+/* ---- backups ---- */
+
+static _Alignas(16) uint8_t restore_memory[16384];
+
+static int restore_lines(const char *const *lines, size_t n)
+{
+	struct account_restore *r;
+	struct arena a;
+	int err;
+
+	arena_init(&a, restore_memory, sizeof restore_memory);
+	T_OK(account_restore_memory() <= sizeof restore_memory);
+	T_EQ(account_restore_begin(&r, &a, accounts), OK);
+	for (size_t i = 0; i < n; i++) {
+		err = account_restore_line(r, bytes_of(lines[i]));
+		if (err != OK) {
+			account_restore_abort(r);
+			return err;
+		}
+	}
+	return account_restore_end(r);
+}
+
+/* Everybody comes back with number, verifier and rank; the next one gets the
+ * number that he would have got. */
+T_TEST(save_and_restore)
+{
+	static const char head[] = "#cubby-users 1 next 9 change 5";
+	const char *lines[] = { head, "anna:3:admin:4096:" PENCIL, "Ben M\xC3\xBCller:4:-:4096:" MUELLER };
+	uint8_t line[ACCOUNT_LINE];
+	uint64_t cursor = 0;
+	int n;
+
+	fresh();
+	put_file("#cubby-users 1 next 9 change 5\n# a comment\n" ANNA BEN, false);
+	start();
+	for (size_t i = 0; i < 3; i++) {
+		n = account_save(accounts, &cursor, line);
+		T_OK(n > 0);
+		T_BYTES(line, n, lines[i]);
+	}
+	T_EQ(account_save(accounts, &cursor, line), E_NOENT);
+	accounts_close(accounts);
+	fresh();
+	start();
+	cursor = 0;
+	n = account_save(accounts, &cursor, line);
+	T_BYTES(line, n, "#cubby-users 1 next 1 change 0");
+	T_EQ(account_save(accounts, &cursor, line), E_NOENT);
+	T_EQ(restore_lines(lines + 1, 2), E_SYNTAX); /* no counters */
+	T_OK(!port_exists(FILE_NAME));
+	T_EQ(restore_lines(lines, 3), OK);
+	T_BYTES(file_text(), strlen(file_text()), "#cubby-users 1 next 9 change 6\n" ANNA BEN);
+	T_EQ(find("anna"), OK);
+	T_EQ(user.id, 3);
+	T_OK(user.admin);
+	lines[2] = "ben:3:-:4096:" MUELLER; /* a number twice */
+	T_EQ(restore_lines(lines, 3), E_SYNTAX);
+	T_BYTES(file_text(), strlen(file_text()), "#cubby-users 1 next 9 change 6\n" ANNA BEN);
+	T_OK(!port_exists(FILE_NAME ".new"));
+	T_EQ(account_add(accounts, bytes_of("carl"), bytes_of("pencil"), false, 4096, &user), OK);
+	T_EQ(user.id, 9);
+}
+
 T_MAIN(T_RUN(reads_a_file) T_RUN(checks_passwords) T_RUN(login_places) T_RUN(change_during_a_check) T_RUN(no_users)
 		T_RUN(changes) T_RUN(sees_changes_of_others) T_RUN(one_writer) T_RUN(names_and_passwords)
 			T_RUN(bad_lines) T_RUN(long_line) T_RUN(changed_in_place) T_RUN(read_errors) T_RUN(write_errors)
-				T_RUN(power_cuts) T_RUN(ten_thousand) T_RUN(measure))
+				T_RUN(power_cuts) T_RUN(ten_thousand) T_RUN(measure) T_RUN(save_and_restore))

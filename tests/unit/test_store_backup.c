@@ -160,8 +160,16 @@ static void take_lost(void *context, uint32_t mailbox, uint32_t uid)
 	lost_uid = uid;
 }
 
+static int summarize(void *context, struct store_upload *up, struct bytes *summary)
+{
+	(void)context;
+	T_OK(store_upload_size(up) > 0);
+	*summary = bytes_of("summary");
+	return OK;
+}
+
 static const struct store_backup_source source = { .user = give_user };
-static const struct store_restore_target target = { .user = take_user, .lost = take_lost };
+static const struct store_restore_target target = { .user = take_user, .lost = take_lost, .summarize = summarize };
 
 /* One piece; 0 at the end. */
 static int64_t backup_some(size_t cap)
@@ -407,12 +415,28 @@ static unsigned count_files(const char *dir, const char *ending)
 {
 	unsigned n = 0;
 
-	for (uint32_t i = 0; i < 100000; i++) {
+	for (uint32_t i = 0; i < 4000; i++) {
 		char name[64];
 
 		(void)snprintf(name, sizeof name, strcmp(ending, "msg") ? "%s/%08x.%s" : "%s/%016x.%s", dir,
 			(unsigned)i, ending);
 		n += port_exists(name);
+	}
+	return n;
+}
+
+/* Files of messages that there are no more. */
+static unsigned stray_files(void)
+{
+	struct key k = tree_key(TREE_OBJECT, 0, 0), found;
+	uint8_t row[OBJECT_BYTES];
+	struct object o;
+	unsigned n = count_files("mail", "msg");
+
+	while (tree_seek(&st->tree, k, &found, row, sizeof row) >= 0 && found.hi == k.hi) {
+		T_OK(object_get(bytes_make(row, sizeof row), &o));
+		n -= o.blob;
+		k.lo = found.lo + 1;
 	}
 	return n;
 }
@@ -563,21 +587,7 @@ T_TEST(what_it_held_is_given_back_under_load)
 	(void)rig_upkeep(10000);
 	no_slot_is_lost();
 	check_whole();
-	/* Of the large messages that went meanwhile no file is left. */
-	{
-		unsigned large_ones = 0;
-		struct key k = tree_key(TREE_OBJECT, 0, 0), found;
-		uint8_t row[OBJECT_BYTES];
-		struct object o;
-		int n;
-
-		while ((n = tree_seek(&st->tree, k, &found, row, sizeof row)) >= 0 && found.hi == k.hi) {
-			T_OK(object_get(bytes_make(row, (size_t)n), &o));
-			large_ones += o.blob;
-			k.lo = found.lo + 1;
-		}
-		T_EQ(count_files("mail", "msg"), large_ones);
-	}
+	T_EQ(stray_files(), 0);
 }
 
 /* Ended anywhere, by its reader or by a cut. */
@@ -768,6 +778,62 @@ T_TEST(a_damaged_message_is_told)
 	check_whole();
 }
 
+/* A summary can be made anew from the message. */
+T_TEST(a_damaged_summary_costs_no_message)
+{
+	struct store_entry e;
+	struct object o;
+	char name[64];
+
+	rig_start(&rig_config);
+	fill_store();
+	(void)rig_upkeep(10000);
+	dump(dumps[0]);
+	T_EQ(store_entry_get(st, inbox, 3, &e), OK);
+	T_EQ(object_load(st, e.object, &o), OK);
+	(void)snprintf(name, sizeof name, "mail/%08x.seg", (unsigned)o.segment);
+	T_OK(sim_flip_bit(name, o.offset * 64 + 64 + o.body_len - 3, 3));
+	backup();
+	store_close(st);
+	restore_all("copy");
+	T_EQ(store_restore_result(restore)->lost, 0);
+	dump(dumps[1]);
+	same(dumps[0], dumps[1]);
+	check_whole();
+}
+
+/* A restored store can be backed up as any other, and no UIDVALIDITY comes again,
+ * not even when one backup is restored twice. */
+T_TEST(generations)
+{
+	struct store_mailbox m[3];
+	uint64_t identity, next[3];
+
+	rig_start(&rig_config);
+	fill_store();
+	(void)rig_upkeep(10000);
+	dump(dumps[0]);
+	identity = store_identity(st);
+	backup();
+	store_close(st);
+	for (unsigned i = 0; i < 2; i++) {
+		restore_all(i ? "second" : "first");
+		T_EQ(store_mailbox_get(st, inbox, &m[i]), OK);
+		next[i] = st->super.next_object;
+		if (i)
+			backup();
+		store_close(st);
+	}
+	restore_all("third");
+	T_EQ(store_mailbox_get(st, inbox, &m[2]), OK);
+	next[2] = st->super.next_object;
+	dump(dumps[1]);
+	same(dumps[0], dumps[1]);
+	T_OK(store_identity(st) == identity);
+	T_OK(m[0].uidvalidity != m[1].uidvalidity && m[2].uidvalidity > m[1].uidvalidity);
+	T_OK(next[0] != next[1] && next[2] > next[1]);
+}
+
 /* A message that more entries show than one record takes. */
 T_TEST(many_may_show_one_message)
 {
@@ -799,6 +865,56 @@ T_TEST(many_may_show_one_message)
 }
 
 /* ---- cuts ---- */
+
+static void busy_body(void *context)
+{
+	uint32_t turn = 1000;
+
+	(void)context;
+	stream_len = 0;
+	T_EQ(store_backup_begin(st, &source), OK);
+	for (unsigned i = 0; backup_some(4096) > 0; i++) {
+		if (i % 2) {
+			change(turn++);
+			(void)rig_turn();
+		}
+	}
+	store_backup_end(st);
+	for (unsigned i = 0; !store_backup_settled(st) || i < 20; i++) {
+		change(turn++);
+		(void)rig_turn();
+	}
+	store_close(st);
+}
+
+/* The power is cut while a backup is read, while what it held is given back, and
+ * behind that: nothing stays held, and nothing that is wanted is missing. */
+T_TEST(a_cut_leaves_nothing_held)
+{
+	struct sim_image *image;
+	unsigned cuts = 0;
+
+	start_busy(120);
+	store_close(st);
+	image = sim_image_save();
+	for (uint64_t n = 1;; n += 3) {
+		sim_image_load(image);
+		rig_again(&large);
+		sim_cut_at(n);
+		if (sim_run(busy_body, NULL) == SIM_DONE)
+			break;
+		cuts++;
+		sim_power_cut(n % 2 ? &sim_mixed : &sim_keep_all);
+		rig_again(&large);
+		no_slot_is_lost();
+		check_whole();
+		T_EQ(stray_files(), 0);
+		(void)rig_upkeep(10000);
+		store_close(st);
+	}
+	sim_image_free(image);
+	T_OK(cuts > 100);
+}
 
 static void restore_body(void *context)
 {
@@ -845,5 +961,6 @@ T_TEST(a_restore_may_be_cut_anywhere)
 T_MAIN(T_RUN(everything_comes_back) T_RUN(it_is_the_store_of_one_moment) T_RUN(what_it_held_is_given_back_under_load)
 		T_RUN(it_may_end_anywhere) T_RUN(it_gives_way_to_mail) T_RUN(a_part_of_it_is_no_backup)
 			T_RUN(damage_is_seen_wherever_it_is) T_RUN(only_an_empty_store_with_room_is_restored)
-				T_RUN(a_damaged_message_is_told) T_RUN(many_may_show_one_message)
-					T_RUN(a_restore_may_be_cut_anywhere))
+				T_RUN(a_damaged_message_is_told) T_RUN(a_damaged_summary_costs_no_message)
+					T_RUN(generations) T_RUN(a_cut_leaves_nothing_held)
+						T_RUN(many_may_show_one_message) T_RUN(a_restore_may_be_cut_anywhere))
