@@ -162,9 +162,8 @@ int tool_backup(struct tool_args *args)
 	if (box_read_config() != OK)
 		return TOOL_FAILED;
 	/* Before root is given up: the owner's disk is not the server's. */
-	err = out_open(path);
-	if (err != OK)
-		return tool_exit_code(err);
+	if (out_open(path) != OK)
+		return TOOL_FAILED;
 	err = box_connect();
 	if (err == OK)
 		err = backup_by_server(&messages, &lost);

@@ -206,12 +206,15 @@ static int release_some(struct store *st)
 	return err;
 }
 
+/* Pages that may be held beside what checkpoint_can_wait wants. */
+#define INDEX_MARGIN 32
+
 /* The index is nearly at the size that it may have. */
 static bool index_is_short(const struct store *st)
 {
 	const struct slots *s = &st->tree.slots;
 
-	return st->tree.hold.count && (uint64_t)s->used + checkpoint_slots(st) + CHECKPOINT_FREED > s->limit;
+	return st->tree.hold.count && (uint64_t)s->used + checkpoint_slots(st) + INDEX_MARGIN > s->limit;
 }
 
 int backup_slice(struct store *st)

@@ -212,6 +212,52 @@ class Backup(unittest.TestCase):
             self.assertEqual(new.cubby("check").returncode, 0)
 
 
+    def test_reader_that_stops(self):
+        """Mail is not refused for a backup that nobody reads on: it is ended, and the tool says so."""
+        with Box("backup-stops", users=("anna",), storage="16M") as box:
+            c = Imap(box, login="anna")
+            for number in range(90):
+                self.assertTrue(c.append("INBOX", message(number, size=100000)).startswith(b"OK"))
+            tool = subprocess.Popen([tool_binary(), "-c", box.path("conf"), "backup", "-"], stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE)
+            self.assertEqual(len(tool.stdout.read(1000)), 1000)
+            c.ok("SELECT INBOX")
+            for number in range(90, 400):
+                begin = time.monotonic()
+                self.assertTrue(c.append("INBOX", message(number, size=100000)).startswith(b"OK"), number)
+                c.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+                c.ok("EXPUNGE")
+                self.assertLess(time.monotonic() - begin, 5)
+                if "a backup is ended" in box.log():
+                    break
+            self.assertIn("a backup is ended", box.log())
+            out, err = tool.communicate(timeout=60)
+            self.assertEqual(tool.returncode, 75, err)
+            self.assertIn(b"mail wanted the room", err)
+            # The next one is a whole one.
+            for _ in range(100):
+                done = box.cubby("backup", box.path("next"))
+                if done.returncode == 0:
+                    break
+                self.assertIn("another backup", done.err)
+                time.sleep(0.1)
+            self.assertIn("90 messages", done.out)
+            self.assertEqual(box.cubby("check").returncode, 0)
+            # Nor does one that is taken away leave anything.
+            tool = subprocess.Popen([tool_binary(), "-c", box.path("conf"), "backup", "-"], stdout=subprocess.PIPE)
+            tool.stdout.read(1000)
+            tool.kill()
+            tool.stdout.close()
+            tool.wait()
+            for _ in range(100):
+                if box.cubby("backup", box.path("next")).returncode == 0:
+                    break
+                time.sleep(0.1)
+            self.assertEqual(box.cubby("check").returncode, 0)
+            self.assertEqual(box.cubby("backup", box.path("no/such")).returncode, 1)
+            c.close()
+
+
 def seen_by_client(box):
     """Of two mailboxes: which messages, with which flags."""
     c = Imap(box, login="anna")

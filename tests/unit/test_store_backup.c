@@ -499,7 +499,7 @@ static void start_busy(uint32_t messages)
 	char name[20];
 
 	large = rig_config;
-	large.storage = 24u << 20;
+	large.storage = messages > 100 ? 24u << 20 : 4u << 20;
 	rig_start(&large);
 	for (unsigned i = 0; i < BOXES; i++) {
 		(void)snprintf(name, sizeof name, "Box/%u", i);
@@ -509,7 +509,7 @@ static void start_busy(uint32_t messages)
 		struct store_target where;
 		store_ticket t;
 
-		T_EQ(rig_stage(boxes[i % BOXES], i, i % 50 ? i % 3000 : 280000, 100, &where, &t), OK);
+		T_EQ(rig_stage(boxes[i % BOXES], i, i % 50 ? i * 71 % 3000 : 280000, 100, &where, &t), OK);
 		if (i % 4 == 0)
 			rig_commit();
 	}
@@ -566,6 +566,21 @@ T_TEST(it_is_the_store_of_one_moment)
 	check_whole();
 	dump(dumps[1]);
 	T_OK(strcmp(dumps[0], dumps[1]) != 0);
+	store_close(st);
+	restore_large("copy");
+	dump(dumps[1]);
+	same(dumps[0], dumps[1]);
+}
+
+/* So it is in the smallest store, where little may be held. */
+T_TEST(a_small_store_is_backed_up_too)
+{
+	start_busy(40);
+	T_EQ(backup_busy(1), 0);
+	T_OK(st->tree.hold.count > 2);
+	store_backup_end(st);
+	(void)rig_upkeep(10000);
+	no_slot_is_lost();
 	store_close(st);
 	restore_large("copy");
 	dump(dumps[1]);
@@ -958,9 +973,10 @@ T_TEST(a_restore_may_be_cut_anywhere)
 	T_OK(refused > 10);
 }
 
-T_MAIN(T_RUN(everything_comes_back) T_RUN(it_is_the_store_of_one_moment) T_RUN(what_it_held_is_given_back_under_load)
-		T_RUN(it_may_end_anywhere) T_RUN(it_gives_way_to_mail) T_RUN(a_part_of_it_is_no_backup)
-			T_RUN(damage_is_seen_wherever_it_is) T_RUN(only_an_empty_store_with_room_is_restored)
-				T_RUN(a_damaged_message_is_told) T_RUN(a_damaged_summary_costs_no_message)
-					T_RUN(generations) T_RUN(a_cut_leaves_nothing_held)
-						T_RUN(many_may_show_one_message) T_RUN(a_restore_may_be_cut_anywhere))
+T_MAIN(T_RUN(everything_comes_back) T_RUN(it_is_the_store_of_one_moment) T_RUN(a_small_store_is_backed_up_too)
+		T_RUN(what_it_held_is_given_back_under_load) T_RUN(it_may_end_anywhere) T_RUN(it_gives_way_to_mail)
+			T_RUN(a_part_of_it_is_no_backup) T_RUN(damage_is_seen_wherever_it_is)
+				T_RUN(only_an_empty_store_with_room_is_restored) T_RUN(a_damaged_message_is_told)
+					T_RUN(a_damaged_summary_costs_no_message) T_RUN(generations)
+						T_RUN(a_cut_leaves_nothing_held) T_RUN(many_may_show_one_message)
+							T_RUN(a_restore_may_be_cut_anywhere))
