@@ -33,6 +33,8 @@ unsigned port_signals_take(void);
  * privilege; chroots to dir first when it is not NULL. Call after ports are
  * bound. E_NOENT, E_ACCESS. */
 int port_drop_privileges(const char *user, const char *dir);
+/* The number of the user that this process runs as; 0 is root. */
+uint32_t port_user_id(void);
 /* Makes a file or directory the property of a user and his group. E_NOENT (no
  * such user or path), E_ACCESS. */
 int port_give(const char *path, const char *user);

@@ -182,7 +182,7 @@ static int error_of(struct bytes word)
 		int err;
 	} words[] = { { "syntax", E_SYNTAX }, { "missing", E_NOENT }, { "full", E_FULL }, { "too-big", E_TOOBIG },
 		{ "read-only", E_READONLY }, { "limit", E_LIMIT }, { "damaged", E_DAMAGED }, { "state", E_STATE },
-		{ "busy", E_BUSY } };
+		{ "busy", E_BUSY }, { "access", E_ACCESS } };
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (bytes_is(word, words[i].word))

@@ -117,6 +117,11 @@ int port_give(const char *path, const char *user)
 	return chown(path, (uid_t)uid, (gid_t)gid) ? posix_err(errno) : OK;
 }
 
+uint32_t port_user_id(void)
+{
+	return (uint32_t)geteuid();
+}
+
 int port_drop_privileges(const char *user, const char *dir)
 {
 	gid_t groups[GROUPS_MAX];

@@ -248,6 +248,11 @@ int port_give(const char *path, const char *user)
 	return port_exists(path) && *user ? OK : E_NOENT;
 }
 
+uint32_t port_user_id(void)
+{
+	return 500;
+}
+
 int port_drop_privileges(const char *user, const char *dir)
 {
 	(void)dir;

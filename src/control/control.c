@@ -38,6 +38,7 @@ void control_reply_err(struct control_session *s, int err, const char *sentence)
 		{ E_LIMIT, "limit", "a name is too long or nested too deeply" },
 		{ E_DAMAGED, "damaged", "the store is damaged" },
 		{ E_STATE, "state", "not now" },
+		{ E_ACCESS, "access", "permission denied" },
 	};
 	struct buf *out = conn_output(s->conn);
 	size_t i = 0;

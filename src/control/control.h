@@ -15,7 +15,7 @@
  *                                      OK uid lost    body follows
  *     REMOVE-USER id                   OK             mail of a user who is gone
  *     CHECK                            :finding...  OK, or ERR damaged
- *     BACKUP                           pieces, OK messages lost, or ERR full
+ *     BACKUP                           pieces, OK messages lost; ERR full, ERR access
  *
  * A piece of a backup (src/store/BACKUP.md) is ":length LF bytes"; all of it came
  * only when OK did. An error is "ERR word sentence"; the words stand in control.c. A body is

@@ -94,6 +94,15 @@ static int damaged(struct store_restore *r)
 	return E_DAMAGED;
 }
 
+/* A commit that meets a full disk refuses its messages, and nobody waits for each
+ * of them here. */
+static int no_message_lost(struct store_restore *r)
+{
+	if (!r->st || r->st->n_lost == 0)
+		return OK;
+	return refuse(r, E_NOSPC, "the disk is full: make room on it and restore the same backup again");
+}
+
 /* ---- the beginning ---- */
 
 static bool has_rows(struct store *st, enum tree_table table)
@@ -567,6 +576,8 @@ int store_restore_write(struct store_restore *r, const void *data, size_t len, s
 	*taken = 0;
 	if (r->st && r->st->read_only)
 		return refuse(r, E_READONLY, "the store can't be written any more; look at the disk");
+	if (no_message_lost(r) != OK)
+		return E_NOSPC;
 	while (*taken < len || r->have >= BACKUP_HEADER) {
 		int payload, err;
 
@@ -603,6 +614,11 @@ int store_restore_end(struct store_restore *r, bool partial)
 		return E_READONLY;
 	if (!log_wait_idle(st))
 		return E_AGAIN;
+	if (no_message_lost(r) != OK)
+		return E_NOSPC;
+	/* A bug alone can bring this about; then it shall not pass. */
+	if (r->result.complete && st->super.objects != r->result.messages)
+		return refuse(r, E_DAMAGED, "not every message of the backup came in");
 	st->super.restoring = 0;
 	return checkpoint_write(st, false);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "control/control_session.h"
+#include "port/system.h"
+#include "store/backup.h"
 #include "tests/unit/mail_box.h"
 
 enum { ANNA = 1, BERT = 2 };
@@ -313,8 +315,64 @@ T_TEST(status)
 	T_EQ(open, 0);
 }
 
+/* ---- backups ---- */
+
+static void fill_inbox(unsigned messages)
+{
+	static char request[60100];
+	sim_client c = connected();
+
+	for (unsigned i = 0; i < messages; i++) {
+		int n = sprintf(request, "DELIVER anna - 0\n50000\n");
+
+		memset(request + n, 'x', 50000);
+		strcpy(request + n + 50000, "0\n");
+		box_send(c, request, (size_t)n + 50002);
+	}
+	box_read(c);
+	T_EQ(box_count(ANNA, "INBOX"), messages);
+	sim_client_close(c);
+}
+
+/* Only for those who may read the files themselves. */
+T_TEST(backup_is_not_for_the_group)
+{
+	sim_client c;
+
+	box_start(1, SIM_CHUNKS_RANDOM);
+	c = sim_connect_unix("control", 1000, 1000);
+	T_SAY(c, "BACKUP\n", "ERR access everybody's mail is only for root and for the server's own user\n");
+	c = sim_connect_unix("control", port_user_id(), 0);
+	box_send(c, "BACKUP\n", 7);
+	T_OK(strncmp(box_read(c), ":0112\n\x01", 7) == 0);
+}
+
+T_TEST(backup_of_a_reader_that_stops)
+{
+	sim_client c, other;
+	char piece[100];
+
+	box_start(1, SIM_CHUNKS_WHOLE);
+	fill_inbox(10);
+	c = connected();
+	box_send(c, "BACKUP\n", 7);
+	turns(100);
+	T_EQ(sim_client_recv(c, piece, sizeof piece), sizeof piece);
+	/* Nobody else waits for it; a second one does. */
+	other = connected();
+	T_SAY(other, "DELIVER anna - 0\n3\nabc0\nBACKUP\n",
+		"OK 11 0\nERR state another backup is under way, or just ended: try again\n");
+	T_OK(!store_backup_settled(box_st));
+	for (unsigned i = 0; i < 100; i++) {
+		sim_advance_us(1000000);
+		turns(1);
+	}
+	T_OK(store_backup_settled(box_st));
+	T_EQ(box_control->sessions.used, 1);
+}
+
 T_MAIN(T_RUN(requests_in_any_pieces) T_RUN(deliver) T_RUN(import_keeps_flags_keywords_and_dates) T_RUN(pipelined_import)
 		T_RUN(pipelined_messages_share_a_sync) T_RUN(room_and_full) T_RUN(bad_requests_close) T_RUN(bad_bodies)
 			T_RUN(a_line_without_end) T_RUN(a_client_that_goes_away_leaves_nothing) T_RUN(only_unix_sockets)
-				T_RUN(mail_of_a_user_who_is_there_is_never_removed) T_RUN(silence_ends_a_session)
-					T_RUN(status))
+				T_RUN(mail_of_a_user_who_is_there_is_never_removed) T_RUN(silence_ends_a_session) T_RUN(
+					status) T_RUN(backup_is_not_for_the_group) T_RUN(backup_of_a_reader_that_stops))

@@ -879,6 +879,44 @@ T_TEST(many_may_show_one_message)
 	check_whole();
 }
 
+/* A disk that fills in the middle: nothing is left out in silence. */
+T_TEST(a_full_disk)
+{
+	struct sim_image *image;
+	unsigned refused = 0;
+
+	make_stream();
+	image = sim_image_save();
+	for (uint64_t room = 300000; room < 5000000; room += 150000) {
+		int err;
+
+		sim_image_load(image);
+		sim_disk(PORT_FS_OTHER, sim_charged("mail") + room);
+		err = restore_begin("copy");
+		if (err == OK)
+			err = restore_bytes(stream, stream_len);
+		if (err == OK)
+			err = restore_end(false);
+		if (err != OK)
+			T_OK(err == E_NOSPC || err == E_FULL || err == E_READONLY || err == E_IO);
+		refused += err != OK;
+		sim_kill();
+		sim_disk(PORT_FS_OTHER, 0);
+		if (err != OK) {
+			restore_all("copy");
+		} else {
+			struct store_config config = into("copy");
+
+			rig_again(&config);
+		}
+		dump(dumps[1]);
+		same(dumps[0], dumps[1]);
+		check_whole();
+	}
+	sim_image_free(image);
+	T_OK(refused > 5);
+}
+
 /* ---- cuts ---- */
 
 static void busy_body(void *context)
@@ -940,7 +978,7 @@ static void restore_body(void *context)
 /* The power is cut at every operation of a restore; the next one finishes it. */
 T_TEST(a_restore_may_be_cut_anywhere)
 {
-	unsigned cuts = 0, refused = 0;
+	unsigned cuts = 0, twice = 0, refused = 0;
 
 	make_stream();
 	for (uint64_t n = 1;; n++) {
@@ -956,6 +994,17 @@ T_TEST(a_restore_may_be_cut_anywhere)
 		}
 		cuts++;
 		sim_power_cut(n % 3 ? &sim_mixed : &sim_lose_all);
+		/* Once more while it goes on. */
+		if (n % 2) {
+			sim_cut_at(1 + sim_random(60));
+			if (sim_run(restore_body, NULL) == SIM_CUT) {
+				sim_power_cut(n % 4 == 1 ? &sim_mixed : &sim_garbage);
+				twice++;
+			} else {
+				sim_cut_at(0);
+				sim_image_load(image);
+			}
+		}
 		/* Half a store is not served. */
 		config.restore = false;
 		if (rig_open(&config) == OK)
@@ -971,12 +1020,13 @@ T_TEST(a_restore_may_be_cut_anywhere)
 	}
 	T_OK(cuts > 30);
 	T_OK(refused > 10);
+	T_OK(twice > 10);
 }
 
 T_MAIN(T_RUN(everything_comes_back) T_RUN(it_is_the_store_of_one_moment) T_RUN(a_small_store_is_backed_up_too)
 		T_RUN(what_it_held_is_given_back_under_load) T_RUN(it_may_end_anywhere) T_RUN(it_gives_way_to_mail)
 			T_RUN(a_part_of_it_is_no_backup) T_RUN(damage_is_seen_wherever_it_is)
 				T_RUN(only_an_empty_store_with_room_is_restored) T_RUN(a_damaged_message_is_told)
-					T_RUN(a_damaged_summary_costs_no_message) T_RUN(generations)
+					T_RUN(a_damaged_summary_costs_no_message) T_RUN(generations) T_RUN(a_full_disk)
 						T_RUN(a_cut_leaves_nothing_held) T_RUN(many_may_show_one_message)
 							T_RUN(a_restore_may_be_cut_anywhere))
