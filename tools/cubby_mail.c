@@ -30,7 +30,7 @@
 /* A way into the store. Errors of one message come from its outcome; those of
  * the calls themselves mean that nothing further can go in. */
 struct way {
-	int (*room)(struct bytes user, uint64_t *bytes);
+	int (*room)(struct bytes user, struct store_spare *spare);
 	int (*begin)(bool import, const struct intake_request *request);
 	int (*bytes)(const void *data, size_t len);
 	int (*end)(void);
@@ -39,8 +39,9 @@ struct way {
 
 /* ---- by the server ---- */
 
-static int server_room(struct bytes user, uint64_t *bytes)
+static int server_room(struct bytes user, struct store_spare *spare)
 {
+	uint64_t *const numbers[] = { &spare->bytes, &spare->quota, &spare->messages, &spare->in_log };
 	struct bytes rest;
 	int err;
 
@@ -49,7 +50,9 @@ static int server_room(struct bytes user, uint64_t *bytes)
 	err = server_line_end();
 	if (err == OK)
 		err = server_reply(NULL, NULL, &rest);
-	return err == OK ? text_number(rest, UINT64_MAX, bytes) : err;
+	for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0] && err == OK; i++)
+		err = text_number(text_word(&rest), UINT64_MAX, numbers[i]);
+	return err;
 }
 
 static int server_begin(bool import, const struct intake_request *request)
@@ -95,13 +98,13 @@ static struct {
 } outcomes[MAIL_PENDING];
 static unsigned outcome_first, outcome_n;
 
-static int box_room_left(struct bytes user, uint64_t *bytes)
+static int box_room(struct bytes user, struct store_spare *spare)
 {
 	struct account_user found;
 	int err = account_find(place->accounts, user, &found);
 
 	if (err == OK)
-		*bytes = store_room_left(place->store, found.id);
+		store_spare(place->store, found.id, spare);
 	return err;
 }
 
@@ -153,7 +156,7 @@ static int store_outcome(struct bytes *sentence, uint64_t *keywords_lost)
 	return err;
 }
 
-static const struct way by_store = { box_room_left, store_begin, store_bytes, store_end, store_outcome };
+static const struct way by_store = { box_room, store_begin, store_bytes, store_end, store_outcome };
 
 static const struct way *way;
 
@@ -252,9 +255,10 @@ int tool_deliver(struct tool_args *args)
 
 struct import {
 	const char *user;
-	uint64_t room;                   /* bytes that fit */
+	struct store_spare room;
+	uint64_t size, stored, cost;     /* of the last message; sums, about, of what they will take */
 	uint64_t messages, bytes;        /* counted first */
-	uint64_t fitting, fitting_bytes; /* of them: the first ones, as far as there is room */
+	uint64_t fitting;                /* of them: the first ones, as far as there is room */
 	uint64_t kept, refused, done_bytes, keywords_lost, unreadable;
 	bool full;
 	char names[MAIL_PENDING][MAIL_NAME];
@@ -263,18 +267,15 @@ struct import {
 	int (*walk)(const char *path, struct bytes mailbox, const struct import_sink *sink, uint64_t *unreadable);
 };
 
-/* What a message takes in the store beside its own bytes, generously: its
- * record, its summary, its checksums. So what is said to fit does. */
-#define MESSAGE_OVERHEAD 1024
+/* LF becomes CRLF: a byte more in so many, in most mail. */
+#define LINE_USUAL 40
 
 static int count_begin(void *context, const struct import_message *m)
 {
 	struct import *i = context;
 
 	i->messages++;
-	i->bytes += m->size;
-	if (i->bytes + i->messages * MESSAGE_OVERHEAD <= i->room)
-		i->fitting = i->messages;
+	i->size = m->size;
 	return OK;
 }
 
@@ -284,15 +285,21 @@ static int count_bytes(void *context, const void *data, size_t len)
 	struct import *i = context;
 
 	(void)data;
-	i->bytes += len;
-	if (i->bytes + i->messages * MESSAGE_OVERHEAD > i->room && i->fitting == i->messages)
-		i->fitting = i->messages - 1;
+	i->size += len;
 	return OK;
 }
 
 static int count_end(void *context)
 {
-	(void)context;
+	struct import *i = context;
+	uint64_t stored = i->size + i->size / LINE_USUAL;
+
+	i->bytes += i->size;
+	i->stored += stored;
+	i->cost += store_cost(&i->room, stored);
+	if (i->fitting == i->messages - 1 && i->messages <= i->room.messages && i->stored <= i->room.quota &&
+		i->cost <= i->room.bytes)
+		i->fitting = i->messages;
 	return OK;
 }
 
@@ -386,7 +393,7 @@ static int count_all(struct import *i, const char *path, struct bytes mailbox)
 	if (err != OK)
 		return err;
 	tool_size(i->bytes, size);
-	tool_size(i->room, room);
+	tool_size(i->room.bytes < i->room.quota ? i->room.bytes : i->room.quota, room);
 	if (i->fitting == i->messages)
 		tool_say("%llu messages, %s: all of it fits (room for %s)", (unsigned long long)i->messages, size,
 			room);

@@ -86,14 +86,17 @@ static int request_room(struct control_session *s, const struct bytes *words, in
 {
 	const struct control_config *config = &s->control->config;
 	struct account_user user;
+	struct store_spare spare;
 	int err = account_find(config->place.accounts, words[1], &user);
 
 	(void)n;
-	if (err == OK)
-		buf_printf(conn_output(s->conn), "OK %llu\n",
-			(unsigned long long)store_room_left(config->place.store, user.id));
-	else
+	if (err != OK) {
 		control_reply_err(s, err, NULL);
+		return OK;
+	}
+	store_spare(config->place.store, user.id, &spare);
+	buf_printf(conn_output(s->conn), "OK %llu %llu %llu %llu\n", (unsigned long long)spare.bytes,
+		(unsigned long long)spare.quota, (unsigned long long)spare.messages, (unsigned long long)spare.in_log);
 	return OK;
 }
 

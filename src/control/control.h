@@ -9,7 +9,8 @@
  *     STATUS [json]                    :line...  OK
  *     USERS-CHANGED                    OK             the users file was changed
  *     RELOAD                           :line...  OK   reload.h: what SIGHUP does
- *     ROOM user                        OK bytes       that still go in
+ *     ROOM user                        OK bytes quota messages in-log
+ *                                                     struct store_spare
  *     DELIVER user mailbox size        OK uid         body follows
  *     IMPORT user mailbox flags keywords seconds zone size
  *                                      OK uid lost    body follows

@@ -244,10 +244,12 @@ static uint32_t slots_of_tree(const struct store *st)
 
 /* Beside the pages that there are, the index must be able to take the copies
  * that changing them makes, and what is staged and not in it yet. */
+#define LOG_STAGED_SLOTS 16
+
 static bool index_has_room(const struct store *st)
 {
 	const struct slots *s = &st->tree.slots;
-	uint32_t pages = slots_of_tree(st), staged = st->log.used / 1024 + 16;
+	uint32_t pages = slots_of_tree(st), staged = st->log.used / 1024 + LOG_STAGED_SLOTS;
 
 	return (uint64_t)pages + checkpoint_slots(st) + staged < s->limit;
 }
@@ -323,19 +325,55 @@ unsigned store_used_part(struct store *st, uint32_t owner)
 	return part > 100 ? 100 : (unsigned)part;
 }
 
-uint64_t store_room_left(struct store *st, uint32_t owner)
-{
-	uint64_t all = spare_of(st, space_capacity(st)), quota = quota_bytes(st, owner), used, messages;
-	uint64_t left = all > st->super.live ? all - st->super.live : 0;
+/* Rows of one message in the index, and what splitting pages leaves empty. */
+#define INDEX_MESSAGE 320
+/* Its envelope and its parts, in most mail. */
+#define SUMMARY_USUAL 512
+/* Blocks of them that a commit of a stream of mail takes, at least. */
+#define COMMIT_BLOCKS 12
 
+/* The pages that the tree may have when index_has_room says no for the first time. */
+static uint32_t index_pages_most(const struct store *st)
+{
+	const struct slots *s = &st->tree.slots;
+	uint32_t kept = checkpoint_slots(st) + LOG_STAGED_SLOTS, pages = slots_of_tree(st);
+
+	/* What checkpoints keep grows with the pages, up to a limit. */
+	return s->limit > kept + pages ? pages + (s->limit - kept - pages) / (pages < 4 * STORE_UIDS ? 2 : 1) : pages;
+}
+
+void store_spare(struct store *st, uint32_t owner, struct store_spare *spare)
+{
+	uint64_t all = spare_of(st, space_capacity(st)), used, messages;
+	struct store_quota quota;
+
+	store_quota(st, owner, &quota);
 	store_owner_usage(st, owner, &used, &messages);
-	if (!quota_has_messages(st, owner, 1))
-		return 0;
-	if (quota == STORE_NO_QUOTA)
-		return left;
-	quota = spare_of(st, quota);
-	quota -= used < quota ? used : quota;
-	return quota < left ? quota : left;
+	*spare = (struct store_spare){
+		.bytes = all > st->super.live ? all - st->super.live : 0,
+		.quota = quota.bytes,
+		.messages = (uint64_t)(index_pages_most(st) - slots_of_tree(st)) * PAGE_SIZE / INDEX_MESSAGE,
+		.in_log = upload_most_in_log(st),
+	};
+	if (quota.bytes != STORE_NO_QUOTA) {
+		spare->quota = spare_of(st, quota.bytes);
+		spare->quota -= used < spare->quota ? used : spare->quota;
+	}
+	if (quota.messages != STORE_NO_QUOTA) {
+		uint64_t left = quota.messages > messages ? quota.messages - messages : 0;
+
+		spare->messages = left < spare->messages ? left : spare->messages;
+	}
+}
+
+uint64_t store_cost(const struct store_spare *spare, uint64_t size)
+{
+	uint64_t record = RECORD_HEADER + SUMMARY_USUAL;
+
+	if (frames_size(size) > spare->in_log)
+		return blocks(record) + space_of_blob(size);
+	record = record_align(record + frames_size(size));
+	return record + (blocks(record) - record) / (1 + COMMIT_BLOCKS / (blocks(record) / BLOCK + 1));
 }
 
 int space_make_room(struct store *st, uint32_t owner, uint64_t size)

@@ -262,8 +262,18 @@ int store_room_spare(struct store *st, uint32_t owner, uint64_t size);
 /* What mail takes of the store's capacity, or of the owner's quota where that is
  * more: per cent. */
 unsigned store_used_part(struct store *st, uint32_t owner);
-/* Bytes of mail for that owner for which store_room_spare says OK. */
-uint64_t store_room_left(struct store *st, uint32_t owner);
+/* What is free for messages that come one after the other, none going for them. */
+struct store_spare {
+	uint64_t bytes;    /* for the sum of their store_cost */
+	uint64_t quota;    /* for the sum of their sizes */
+	uint64_t messages; /* for their number: by the index and the owner's quota */
+	uint64_t in_log;   /* larger ones get a file each */
+};
+void store_spare(struct store *st, uint32_t owner, struct store_spare *spare);
+/* About what a message of `size` bytes takes of spare->bytes when it comes among
+ * others: what lies beside it in the log, and its part of the blocks that
+ * commits fill up. */
+uint64_t store_cost(const struct store_spare *spare, uint64_t size);
 
 /* Starts an arriving message. size 0: not known. E_AGAIN when all places are
  * taken; E_FULL, E_TOOBIG, E_READONLY. */

@@ -518,6 +518,8 @@ int change_unstage(struct store *st);
 /* ---- upload.c ---- */
 /* Bound of its private structure. */
 #define UPLOAD_BYTES (104 + (LIMIT_LOG_MESSAGE / FRAME_DATA + 2) * sizeof(void *))
+/* Bytes of frames, at most, that go into the log. */
+uint64_t upload_most_in_log(const struct store *st);
 /* Pieces of an upload's frames for the log; how many there are. */
 size_t upload_pieces(const struct store_upload *up, struct port_piece *pieces, size_t cap);
 void upload_free(struct store_upload *up);

@@ -39,6 +39,11 @@ static uint32_t memory_frames(const struct store *st)
 	return (most < LIMIT_LOG_MESSAGE ? most : LIMIT_LOG_MESSAGE) / FRAME;
 }
 
+uint64_t upload_most_in_log(const struct store *st)
+{
+	return (uint64_t)memory_frames(st) * FRAME;
+}
+
 static bool in_memory(const struct store_upload *up)
 {
 	return up->file < 0;
@@ -109,7 +114,7 @@ static int begin(struct store *st, uint64_t object, uint64_t size, struct store_
 	up->frames[0] = pool_get(&st->chunks);
 	up->next = st->open_uploads;
 	st->open_uploads = up;
-	if (frames_size(size) > (uint64_t)memory_frames(st) * FRAME)
+	if (frames_size(size) > upload_most_in_log(st))
 		err = open_blob(up);
 	if (err != OK) {
 		store_upload_abort(up);

@@ -329,6 +329,24 @@ class Terminal(unittest.TestCase):
 
 
 class ImportRoom(unittest.TestCase):
+    def test_says_how_much_fits_in_a_nearly_full_store(self):
+        """What is said to fit does; and not much more would have fitted."""
+        for size, offered in ((300, 1800), (3000, 1100), (8000, 450), (20000, 180), (50000, 80)):
+            with self.subTest(size=size), Box("fit", users=("anna",), storage="4M", evict="off") as box:
+                source = box.path("mbox")
+                with open(source, "wb") as f:
+                    for i in range(offered):
+                        head = b"From: a@b.example\nSubject: number %d\nMessage-ID: <%d@b.example>\n\n" % (i, i)
+                        f.write(b"From a@b Mon Jan  1 00:00:00 2024\n" + head)
+                        f.write((b"x" * 70 + b"\n") * ((size - len(head)) // 71 + 1) + b"\n")
+                result = box.cubby("import", "anna", source)
+                said = int(re.search(r"only the first (\d+) of them fit", result.out).group(1))
+                self.assertEqual(result.returncode, 75)
+                result = box.cubby("import", "anna", source, "--partial")
+                got = int(re.search(r"(\d+) of \d+ messages are in", result.out).group(1))
+                self.assertGreaterEqual(got, said)
+                self.assertGreaterEqual(said, got * 85 // 100)
+
     def test_says_what_fits_and_never_overfills(self):
         with Box("room", users=("anna",), quota="1M") as box:
             root = box.path("Maildir")
