@@ -103,7 +103,7 @@ class Online(unittest.TestCase):
         self.assertIn("admin", out.splitlines()[2])
         with Imap(self.box, login="bert", password="second word") as c:
             self.box.cubby("user", "remove", "bert", check=True)
-            self.assertIn(b"* BYE", c.rest())
+            self.assertIn(b"* BYE This user was removed", c.rest())
         self.assertFalse(self.login("bert", "second word"))
         self.assertNotEqual(self.box.cubby("user", "remove", "bert").returncode, 0)
 
