@@ -47,7 +47,8 @@ port_file port_open(const char *path, unsigned flags);
 void port_close(port_file f);
 
 /* Reads len bytes at offset. Returns how many; fewer than len only at the end
- * of the file. E_IO when the device fails. Short reads of the system and
+ * of the file. E_IO when the device fails, and, here as in all calls below that
+ * take a handle, for a handle that is negative or not open for this. Short reads of the system and
  * interrupted calls are dealt with inside. */
 int64_t port_read(port_file f, uint64_t offset, void *data, size_t len);
 
@@ -85,9 +86,9 @@ struct port_sync_stats {
 };
 void port_sync_stats(struct port_sync_stats *out);
 
-/* Size in bytes, or an error. */
+/* Size in bytes, or E_IO. */
 int64_t port_size(port_file f);
-/* Bytes of the medium that the file occupies (its blocks), or an error. */
+/* Bytes of the medium that the file occupies (its blocks), or E_IO. */
 int64_t port_allocated(port_file f);
 /* Sets the size: a larger one makes a hole of zeros, a smaller one cuts.
  * Durable with the file's next sync. OK, or E_NOSPC, E_IO, E_READONLY. */
@@ -97,7 +98,9 @@ int port_resize(port_file f, uint64_t size);
  * if a rename has two). A rename replaces an existing target in one step. OK, or
  * E_NOENT, E_EXIST, E_ACCESS, E_NOSPC, E_READONLY, E_IO; after an error nothing
  * has changed, but for a sync, where the names since the last good one may or may
- * not be durable. port_exists and port_is_dir are false for what can't be seen. */
+ * not be durable. port_exists and port_is_dir are false for what can't be seen.
+ * port_sync_dir has no start and completion: it blocks, everywhere, and its time is
+ * in port_sync_stats. It is needed once a new file, not once a message. */
 int port_remove(const char *path);
 int port_rename(const char *from, const char *to);
 int port_mkdir(const char *path); /* mode 0700; E_EXIST when there */
@@ -114,7 +117,7 @@ int port_list(const char *path, bool (*each)(void *context, const char *name), v
 
 /* An exclusive lock on a file that is held until port_close or the end of the
  * process; made when missing. A handle, or E_BUSY when another process (or
- * handle) has it. */
+ * handle) has it, or the errors of port_open. */
 port_file port_lock(const char *path);
 
 /* What the file system that holds `path` is like. */
@@ -126,6 +129,8 @@ struct port_fs {
 	bool mount_point;      /* path is the root of a mounted file system */
 	uint64_t device;       /* the same number: the same file system */
 };
+/* OK, or E_NOENT, E_ACCESS, E_LIMIT (the path is too long), E_IO; out is good only
+ * after OK. */
 int port_fs_info(const char *path, struct port_fs *out);
 
 /* Whether a mount point at or above `path` stands in the system's tables (fstab,
@@ -133,7 +138,7 @@ int port_fs_info(const char *path, struct port_fs *out);
  * would land on the medium below. Its name goes into out. Reads several files. */
 bool port_fs_missing(const char *path, char out[PORT_PATH_MAX]);
 
-/* Modification time in seconds since 1970, or an error. */
+/* Modification time in seconds since 1970, or E_NOENT, E_ACCESS, E_IO. */
 int64_t port_modified(const char *path);
 
 #endif

@@ -57,9 +57,12 @@ void port_shut(port_socket s);
 int64_t port_recv(port_socket s, void *data, size_t len);
 int64_t port_send(port_socket s, const void *data, size_t len);
 
+#define PORT_SILENCE_S 300
 /* Whether the peer of an established TCP connection still answers: false once
  * keep-alive probes have failed for a minute or sent data waits unacknowledged
- * as long. Never blocks; true when the system can't tell. */
+ * as long. Probing begins when the peer was silent for PORT_SILENCE_S: one that
+ * vanished while it had nothing to say is found a minute after that. Never blocks;
+ * true when the system can't tell. */
 bool port_alive(port_socket s);
 
 enum { PORT_CAN_READ = 1, PORT_CAN_WRITE = 2 };
@@ -75,7 +78,8 @@ struct port_wait {
 #define PORT_WAIT_MAX 2048
 int port_wait(struct port_wait *set, size_t n, int timeout_ms);
 
-/* Address as text: "192.168.1.2", "2001:db8::1", "unix". At most 46 bytes. */
+/* Address as text: "192.168.1.2", "2001:db8::1", "unix". At most 45 bytes and a NUL;
+ * returns its length without the NUL. */
 size_t port_address_text(const struct port_address *a, char out[46]);
 
 #endif

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One zeroed mapping of len bytes for the life of the process, or NULL.
+/* One zeroed mapping of len bytes for the life of the process, aligned for
+ * anything, or NULL.
  * With lock, every page is touched and kept in memory. */
 void *port_map(size_t len, bool lock);
 
@@ -31,14 +32,16 @@ unsigned port_signals_take(void);
 
 /* Changes to user (and its group and further groups), gives up every further
  * privilege; chroots to dir first when it is not NULL. Call after ports are
- * bound. E_NOENT, E_ACCESS. */
+ * bound. NULL for the user: only the chroot. E_NOENT, E_ACCESS. */
 int port_drop_privileges(const char *user, const char *dir);
 /* The number of the user that this process runs as; 0 is root. */
 uint32_t port_user_id(void);
 /* Makes a file or directory the property of a user and his group. E_NOENT (no
  * such user or path), E_ACCESS. */
 int port_give(const char *path, const char *user);
-/* Detaches from the terminal; the parent exits 0 once the child calls it. */
+/* Detaches from the terminal: goes on in a child process while the calling one
+ * exits 0. E_NOMEM, E_IO: still the calling process, nothing changed, but for
+ * locked memory that the child could not lock again (E_NOMEM, in the child). */
 int port_detach(void);
 
 enum port_level { PORT_LOG_ERROR = 3, PORT_LOG_WARNING = 4, PORT_LOG_NOTICE = 5, PORT_LOG_DEBUG = 7 };

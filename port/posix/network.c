@@ -30,7 +30,7 @@
 
 /* Seconds of silence before the peer is probed, and between probes. Five
  * minutes is as long as IDLE stays silent: a phone is not woken more often. */
-#define ALIVE_IDLE 300
+#define ALIVE_IDLE PORT_SILENCE_S
 #define ALIVE_INTERVAL 15
 #define ALIVE_PROBES 12
 

@@ -165,7 +165,7 @@ static int read_number_of(enum config_type type, struct bytes word, uint64_t *n)
 static int refuse_number(const struct config_key *key, struct bytes got, struct config_fault *fault)
 {
 	static const char *const what[] = { [CONFIG_SIZE] = "a size (digits, then K, M or G)",
-		[CONFIG_TIME] = "a time (digits, then s, m, h or d)",
+		[CONFIG_TIME] = "a time (seconds, or digits and s, m, h or d)",
 		[CONFIG_NUMBER] = "a number" };
 	char text[128];
 	struct buf out;

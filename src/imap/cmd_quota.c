@@ -59,7 +59,8 @@ static void put_root(struct buf *out, const struct account_user *user)
 }
 
 /* The limit of STORAGE is what the user can really have: his own, or less when
- * the store has no room for that much. Used up means that nothing goes in. */
+ * the store has no room for that much. Used up means that nothing goes in: both
+ * are rounded the same way. */
 static void put_quota(struct session *s, struct buf *out, const struct account_user *user)
 {
 	struct store *st = s->server->parts.store;
@@ -74,7 +75,7 @@ static void put_quota(struct session *s, struct buf *out, const struct account_u
 	buf_puts(out, "* QUOTA ");
 	put_root(out, user);
 	buf_printf(out, " (STORAGE %llu %llu", (unsigned long long)((used + UNIT - 1) / UNIT),
-		(unsigned long long)(most / UNIT));
+		(unsigned long long)((most + UNIT - 1) / UNIT));
 	if (quota.messages != STORE_NO_QUOTA)
 		buf_printf(out, " MESSAGE %llu %llu", (unsigned long long)messages, (unsigned long long)quota.messages);
 	buf_puts(out, ")\r\n");

@@ -73,7 +73,9 @@ enum input_result input_refuse(struct session *s, struct conn *c, const struct l
 		return INPUT_REFUSED;
 	in->dropped = before + end;
 	if (mark->len > most || in->dropped > most - mark->len) {
-		session_bye(s, "[TOOBIG] That literal is larger than anything this server takes");
+		session_bye(s,
+			logged_in(s) ? "[TOOBIG] That literal is larger than anything this server takes"
+				     : "[TOOBIG] That is more than this server takes before a login");
 		return INPUT_BYE;
 	}
 	in->mode = INPUT_DROP_LITERAL;

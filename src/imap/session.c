@@ -460,6 +460,9 @@ static void imap_farewell(void *session, struct conn *c, enum conn_end why)
 	case CONN_EVICTED:
 		text = "[UNAVAILABLE] This connection's place was needed for another login";
 		break;
+	case CONN_REVOKED:
+		text = "This user was removed from the box";
+		break;
 	case CONN_SHUTDOWN:
 		text = "[UNAVAILABLE] The server stops";
 		break;

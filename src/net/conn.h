@@ -38,7 +38,8 @@ enum conn_end {
 	CONN_LOST,     /* the peer closed or reset */
 	CONN_TIMEOUT,  /* the peer took no output, made no handshake or did not log in for too
 			* long, or held a buffer too long while others waited for one */
-	CONN_EVICTED,  /* its place was given to another login, or conn_close_user */
+	CONN_EVICTED,  /* its place was given to another login */
+	CONN_REVOKED,  /* conn_close_user: this user may not be here any more */
 	CONN_SHUTDOWN, /* the server stops */
 	CONN_TLS_ERROR
 };
@@ -54,7 +55,7 @@ struct protocol {
 	void *(*open)(struct conn *c, void *context);
 	/* Runs the session on. Called after open too, before any input. */
 	enum step (*step)(void *session, struct conn *c);
-	/* The connection goes away for a reason of the server's (CONN_EVICTED,
+	/* The connection goes away for a reason of the server's (CONN_EVICTED, CONN_REVOKED,
 	 * CONN_SHUTDOWN, CONN_TIMEOUT before login): append a last line such as "* BYE ..." where the protocol
 	 * is between two answers. May be NULL. */
 	void (*farewell)(void *session, struct conn *c, enum conn_end why);
@@ -128,7 +129,7 @@ int conn_login(struct conn *c, uint32_t user);
 void conn_logout(struct conn *c);
 /* The session is inside IDLE (or not): for the rule above. */
 void conn_idle(struct conn *c, bool idle);
-/* Closes every logged-in connection of a user (CONN_EVICTED), the calling one
+/* Closes every logged-in connection of a user (CONN_REVOKED), the calling one
  * included, as soon as the step that calls this returned; the number closed. */
 unsigned conn_close_user(struct conn *any, uint32_t user);
 

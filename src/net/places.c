@@ -173,7 +173,7 @@ unsigned conn_close_user(struct conn *any, uint32_t user)
 
 		if (c->place != PLACE_USER || c->user != user)
 			continue;
-		conn_doom(c, CONN_EVICTED);
+		conn_doom(c, CONN_REVOKED);
 		n++;
 	}
 	return n;

@@ -287,12 +287,12 @@ T_TEST(closing_all_of_a_user)
 	T_EQ(sim_client_send(a[2], "big 100000\n", 11), 11);
 	turns(3);
 	T_SAY(b, "kick 1\n", "3\n");
-	T_SAY(a[0], "", "farewell 3\n");
+	T_SAY(a[0], "", "farewell 4\n");
 	T_OK(sim_client_closed(a[1]) && sim_client_closed(a[2]));
 	T_OK(!strstr(toy_say(a[2], ""), "farewell"));
 	/* oneself too, after the answer */
-	T_SAY(b, "kick 2\necho not any more\n", "1\nnot any more\nfarewell 3\n");
-	T_EQ(toy_ended[CONN_EVICTED], 4);
+	T_SAY(b, "kick 2\necho not any more\n", "1\nnot any more\nfarewell 4\n");
+	T_EQ(toy_ended[CONN_REVOKED], 4);
 	toy_nothing_left();
 }
 
