@@ -887,7 +887,7 @@ T_TEST(a_full_disk)
 
 	make_stream();
 	image = sim_image_save();
-	for (uint64_t room = 300000; room < 5000000; room += 150000) {
+	for (uint64_t room = 300000; room < 3000000; room += 12288) {
 		int err;
 
 		sim_image_load(image);
