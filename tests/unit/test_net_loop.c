@@ -180,9 +180,9 @@ T_TEST(stopping_says_farewell_and_flushes)
 	T_OK(sim_time_us() - before < 2000000);
 	toy_nothing_left();
 	T_EQ(toy_ended[CONN_SHUTDOWN], 4);
-	T_BYTES(text, sim_client_recv(c, text, sizeof text), "farewell 4\n");
-	T_BYTES(text, sim_client_recv(idle, text, sizeof text), "farewell 4\n");
-	T_BYTES(text, sim_client_recv(half, text, sizeof text), "farewell 4\n");
+	T_BYTES(text, sim_client_recv(c, text, sizeof text), "farewell 5\n");
+	T_BYTES(text, sim_client_recv(idle, text, sizeof text), "farewell 5\n");
+	T_BYTES(text, sim_client_recv(half, text, sizeof text), "farewell 5\n");
 	text[sim_client_recv(stuck, text, sizeof text - 1)] = 0;
 	T_OK(!strstr(text, "farewell")); /* not into the middle of an answer */
 	T_EQ(sim_connect(143), E_CLOSED);
