@@ -76,5 +76,9 @@ int backup_head_get(struct bytes payload, struct store_backup_info *info)
 		.entries = le64(p + 88),
 		.pages = le32(p + 96),
 	};
-	return info->id && info->identity ? OK : E_DAMAGED;
+	/* Nothing that a store gives comes near these bounds. */
+	return info->id && info->identity && info->lsn < UINT64_C(1) << 62 && info->next_object < UINT64_C(1) << 62 &&
+			info->box_time <= UINT32_MAX
+		? OK
+		: E_NOTSUP;
 }

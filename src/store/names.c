@@ -110,6 +110,11 @@ static int check_level(struct bytes level)
 	return OK;
 }
 
+int names_check_level(struct bytes level)
+{
+	return bytes_index(level, '/') < level.len ? E_SYNTAX : check_level(level);
+}
+
 /* The checks that need no look at what is there. */
 static int check_name(struct bytes name)
 {

@@ -218,8 +218,14 @@ static int take_age(struct store_restore *r, struct bytes p)
 
 	if (p.len != 12 * AGE_MARKS)
 		return damaged(r);
-	for (unsigned i = 0; s && i < AGE_MARKS; i++)
-		s->marks[i] = (struct age_mark){ le64(p.data + 12 * (size_t)i), le32(p.data + 12 * (size_t)i + 8) };
+	for (size_t i = 0; i < AGE_MARKS; i++) {
+		struct age_mark mark = { le64(p.data + 12 * i), le32(p.data + 12 * i + 8) };
+
+		if (mark.lsn > r->result.info.lsn || mark.box_time > r->result.info.box_time)
+			return damaged(r);
+		if (s)
+			s->marks[i] = mark;
+	}
 	return OK;
 }
 
@@ -275,19 +281,55 @@ static int names_end(struct store *st, struct buf *out)
 	return OK;
 }
 
+/* Whether a mailbox came, and what is above it. What was just staged is known after
+ * a commit. */
+static int find_mailbox(struct store_restore *r, uint32_t id, struct mailbox *m)
+{
+	int err = mailbox_load(r->st, id, m);
+
+	if (err == E_NOENT)
+		return log_wait_idle(r->st) ? damaged(r) : E_AGAIN;
+	return err;
+}
+
+/* A mailbox stands below one that came before it, and not too deep. */
+static int check_parents(struct store_restore *r, uint32_t id)
+{
+	struct mailbox m;
+
+	for (unsigned depth = 1; id; depth++) {
+		int err = depth < LIMIT_MAILBOX_DEPTH ? find_mailbox(r, id, &m) : damaged(r);
+
+		if (err != OK)
+			return err;
+		id = m.parent;
+	}
+	return OK;
+}
+
+static bool good_mailbox(const struct store_restore *r, struct bytes p)
+{
+	return p.len > BACKUP_MAILBOX_BYTES && le32(p.data) != 0 && le32(p.data) < r->result.info.next_mailbox &&
+		le32(p.data + 4) != 0 && le32(p.data + 8) != le32(p.data) && le32(p.data + 16) != 0 &&
+		le64(p.data + 24) <= r->result.info.lsn &&
+		names_check_level(bytes_part(p, BACKUP_MAILBOX_BYTES, p.len)) == OK;
+}
+
 static int take_mailbox(struct store_restore *r, struct bytes p)
 {
 	struct mailbox old;
 	struct buf out;
 	int err;
 
-	if (p.len <= BACKUP_MAILBOX_BYTES || p.len > BACKUP_MAILBOX_BYTES + LIMIT_MAILBOX_LEVEL)
+	if (!good_mailbox(r, p))
 		return damaged(r);
 	err = r->st ? mailbox_load(r->st, le32(p.data), &old) : OK;
-	if (err == E_NOENT)
-		err = names_begin(r->st, &out);
-	else if (err == OK)
+	if (err == OK)
 		return r->result.mailboxes++, OK;
+	if (err == E_NOENT)
+		err = check_parents(r, le32(p.data + 8));
+	if (err == OK)
+		err = names_begin(r->st, &out);
 	if (err != OK)
 		return err;
 	(void)buf_putc(&out, NAMES_CREATE);
@@ -306,14 +348,17 @@ static int take_mailbox(struct store_restore *r, struct bytes p)
 
 static int take_keyword(struct store_restore *r, struct bytes p)
 {
+	struct mailbox m;
 	struct buf out;
 	int err;
 
-	if (p.len <= 5 || p.len > 5 + LIMIT_KEYWORD_NAME)
+	if (p.len <= 5 || p.len > 5 + LIMIT_KEYWORD_NAME || p.data[4] >= LIMIT_KEYWORDS)
 		return damaged(r);
 	if (!r->st)
 		return OK;
-	err = names_begin(r->st, &out);
+	err = find_mailbox(r, le32(p.data), &m);
+	if (err == OK)
+		err = names_begin(r->st, &out);
 	if (err != OK)
 		return err;
 	(void)buf_putc(&out, NAMES_KEYWORD);
@@ -362,26 +407,27 @@ static int take_quota(struct store_restore *r, struct bytes p)
 
 static int take_message(struct store_restore *r, struct bytes p)
 {
+	uint64_t id = p.len == 16 ? le64(p.data) : 0;
 	struct object o;
 	int err;
 
-	if (p.len != 16 || le64(p.data) == 0 || le64(p.data) >= r->result.info.next_object ||
-		le32(p.data + 12) > LIMIT_SUMMARY)
+	/* Ids ascend: none comes twice. */
+	if (id <= r->object || id >= r->result.info.next_object || le32(p.data + 12) > LIMIT_SUMMARY)
 		return damaged(r);
-	r->object = le64(p.data);
 	r->size = le32(p.data + 8);
 	r->summary_len = le32(p.data + 12);
 	r->got = r->got_summary = 0;
 	r->n = 0;
 	r->there = false;
 	if (r->st) {
-		err = object_load(r->st, r->object, &o);
+		err = object_load(r->st, id, &o);
 		r->there = err == OK;
 		if (err == E_NOENT)
-			err = upload_begin_exact(r->st, r->object, r->size, &r->upload);
+			err = upload_begin_exact(r->st, id, r->size, &r->upload);
 		if (err != OK)
 			return err;
 	}
+	r->object = id;
 	r->state = STATE_ENTRIES;
 	return OK;
 }
@@ -392,7 +438,8 @@ static int get_entry(struct store_restore *r, struct bytes p, struct exact_targe
 		return damaged(r);
 	out->mailbox = le32(p.data);
 	if (!entry_get(bytes_part(p, 8, ENTRY_BYTES), le32(p.data + 4), &out->entry) ||
-		out->entry.object != r->object || out->entry.size != r->size)
+		out->entry.object != r->object || out->entry.size != r->size || out->entry.uid == 0 ||
+		out->entry.modseq > r->result.info.lsn || out->entry.arrival > r->result.info.lsn)
 		return damaged(r);
 	return OK;
 }

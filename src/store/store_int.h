@@ -441,6 +441,8 @@ void names_recent(uint8_t *body, uint32_t mailbox, uint32_t uid);
 #define NAMES_QUOTA_BYTES 21
 /* Builds the operation that sets a user's limits. */
 void names_quota(uint8_t *body, uint32_t owner, const struct store_quota *quota);
+/* E_SYNTAX, E_LIMIT: no mailbox may have this as a level of its name. */
+int names_check_level(struct bytes level);
 /* Builds the operation that forgets an empty doomed mailbox; its length. */
 size_t names_drop(uint8_t *body, uint32_t mailbox);
 uint64_t names_hash(const struct store *st, struct bytes name);

@@ -125,6 +125,27 @@ class Backup(unittest.TestCase):
             self.assertEqual(len(set(ids)), len(ids))
             c.close()
             self.assertEqual(new.cubby("check").returncode, 0)
+            if number == 0:
+                self.repaired(new)
+
+    def repaired(self, box):
+        """A restored store is a store: its log alone makes it again."""
+        c = Imap(box, login="anna")
+        c.ok("EXAMINE Projects/Boat")
+        before = c.ok("UID FETCH 1:* (FLAGS INTERNALDATE SAVEDATE BODY.PEEK[])")
+        c.close()
+        box.stop()
+        for name in "index", "super.0", "super.1":
+            os.remove(box.path("store/" + name))
+        done = box.cubby("check", "--repair")
+        self.assertIn(" 0 messages lost", done.out)
+        self.assertEqual(box.cubby("check").returncode, 0)
+        box.start()
+        c = Imap(box, login="anna")
+        self.assertEqual(c.count("INBOX"), 30)
+        c.ok("EXAMINE Projects/Boat")
+        self.assertEqual(c.ok("UID FETCH 1:* (FLAGS INTERNALDATE SAVEDATE BODY.PEEK[])"), before)
+        c.close()
 
     def test_not_whole(self):
         with Box("backup-cut", users=("anna",)) as source:

@@ -3,6 +3,8 @@
 #include "store/backup.h"
 
 #include "base/crc32c.h"
+#include "base/le.h"
+#include "store/backup_stream.h"
 #include "store/store_int.h"
 #include "store/tree_int.h"
 #include "store_rig.h"
@@ -744,6 +746,75 @@ T_TEST(damage_is_seen_wherever_it_is)
 	T_EQ(store_restore_write(restore, "x", 1, &taken), E_DAMAGED);
 }
 
+static uint8_t made[sizeof stream];
+
+/* The stream with some records changed, left out or twice, all of them with good
+ * checksums. */
+static size_t make_hostile(unsigned one_of)
+{
+	size_t from = 0, to = 0;
+	uint64_t number = 0, id = le64(stream + BACKUP_HEADER + 16);
+
+	while (from < stream_len) {
+		uint8_t *record = made + to;
+		size_t len = BACKUP_HEADER + (size_t)backup_length(stream + from);
+		uint64_t chance = from ? sim_random(one_of) : sim_random(10 * one_of) + 4;
+
+		memcpy(record, stream + from, len);
+		if (chance < 3 && len > BACKUP_HEADER)
+			for (unsigned i = 0; i < 3; i++)
+				record[BACKUP_HEADER +
+					sim_random(len - BACKUP_HEADER < 40 ? len - BACKUP_HEADER : 40)] ^=
+					(uint8_t)(1u << sim_random(8));
+		if (chance == 4 && sim_random(4) == 0)
+			record[0] = (uint8_t)(BACKUP_HEAD + sim_random(BACKUP_END));
+		if (chance == 5 && len > BACKUP_HEADER)
+			len -= sim_random(len - BACKUP_HEADER);
+		backup_seal(record, record[0], len - BACKUP_HEADER, id, number);
+		if (chance != 6)
+			from += BACKUP_HEADER + (size_t)backup_length(stream + from);
+		if (chance != 7) {
+			to += len;
+			number++;
+		}
+	}
+	return to;
+}
+
+/* Whatever somebody writes into a backup: an error or a store, in bounded time. */
+T_TEST(nothing_in_it_is_trusted)
+{
+	struct sim_image *image;
+	unsigned taken_whole = 0, refused = 0;
+
+	make_stream();
+	image = sim_image_save();
+	for (unsigned i = 0; i < 400; i++) {
+		size_t len = make_hostile(i % 2 ? 100 : 1000);
+		struct store_config config = into("copy");
+		uint64_t cursor = 0;
+		int err;
+
+		sim_image_load(image);
+		T_EQ(restore_begin("copy"), OK);
+		err = restore_bytes(made, len);
+		if (err == OK)
+			err = restore_end(true);
+		taken_whole += err == OK;
+		refused += err != OK;
+		T_OK(!store_read_only(st));
+		store_close(st);
+		T_EQ(rig_open(&config), OK);
+		if (err == OK)
+			while (store_check(st, &cursor, NULL, NULL) == E_AGAIN)
+				;
+		store_close(st);
+	}
+	sim_image_free(image);
+	if (taken_whole < 10 || refused < 50)
+		T_FAIL("%u taken, %u refused", taken_whole, refused);
+}
+
 T_TEST(only_an_empty_store_with_room_is_restored)
 {
 	struct store_config config = into("small");
@@ -1023,10 +1094,10 @@ T_TEST(a_restore_may_be_cut_anywhere)
 	T_OK(twice > 10);
 }
 
-T_MAIN(T_RUN(everything_comes_back) T_RUN(it_is_the_store_of_one_moment) T_RUN(a_small_store_is_backed_up_too)
-		T_RUN(what_it_held_is_given_back_under_load) T_RUN(it_may_end_anywhere) T_RUN(it_gives_way_to_mail)
-			T_RUN(a_part_of_it_is_no_backup) T_RUN(damage_is_seen_wherever_it_is)
-				T_RUN(only_an_empty_store_with_room_is_restored) T_RUN(a_damaged_message_is_told)
-					T_RUN(a_damaged_summary_costs_no_message) T_RUN(generations) T_RUN(a_full_disk)
-						T_RUN(a_cut_leaves_nothing_held) T_RUN(many_may_show_one_message)
-							T_RUN(a_restore_may_be_cut_anywhere))
+T_MAIN(T_RUN(everything_comes_back) T_RUN(it_is_the_store_of_one_moment) T_RUN(a_small_store_is_backed_up_too) T_RUN(
+	what_it_held_is_given_back_under_load) T_RUN(it_may_end_anywhere) T_RUN(it_gives_way_to_mail)
+		T_RUN(a_part_of_it_is_no_backup) T_RUN(damage_is_seen_wherever_it_is) T_RUN(nothing_in_it_is_trusted)
+			T_RUN(only_an_empty_store_with_room_is_restored) T_RUN(a_damaged_message_is_told)
+				T_RUN(a_damaged_summary_costs_no_message) T_RUN(generations) T_RUN(a_full_disk)
+					T_RUN(a_cut_leaves_nothing_held) T_RUN(many_may_show_one_message)
+						T_RUN(a_restore_may_be_cut_anywhere))
