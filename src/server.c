@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "control/control.h"
+#include "control/damage.h"
 #include "control/eviction.h"
 #include "control/notice.h"
 #include "control/report.h"
@@ -44,6 +45,7 @@ static struct server {
 	struct control *control;
 	struct notices *notices;
 	struct eviction *eviction;
+	struct damage damage;
 	struct report_source report;
 	struct reload_parts reload;
 } server;
@@ -56,6 +58,7 @@ static bool work(void *context)
 
 	(void)context;
 	more |= eviction_work(server.eviction) == E_AGAIN;
+	damage_work(&server.damage);
 	return notices_work(server.notices) == E_AGAIN || more;
 }
 
@@ -81,9 +84,11 @@ static uint64_t deadline(void *context)
 {
 	uint64_t at = store_deadline_us(server.store), notices = notices_deadline_us(server.notices);
 
-	uint64_t warnings = eviction_deadline_us(server.eviction);
+	uint64_t warnings = eviction_deadline_us(server.eviction), damage = damage_deadline_us(&server.damage);
 
 	(void)context;
+	if (damage && damage < at)
+		at = damage;
 	if (warnings && warnings < at)
 		at = warnings;
 	return notices && notices < at ? notices : at;
@@ -149,6 +154,10 @@ static int start_services(void)
 
 		err = eviction_init(&server.eviction, &arena, &eviction);
 	}
+	server.damage = (struct damage){ .store = server.store,
+		.accounts = server.accounts,
+		.notices = server.notices,
+		.eviction = server.eviction };
 	control.eviction = server.eviction;
 	if (err == OK)
 		err = control_init(&server.control, &arena, &control);

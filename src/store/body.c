@@ -40,13 +40,6 @@ uint64_t object_live(const struct object *o)
 	return record + (o->blob ? space_of_blob(o->size) : 0);
 }
 
-static void note_damage(struct store *st, uint64_t id)
-{
-	st->damaged++;
-	log_error("store: message %llu fails its checksum; `cubby check` tells which one it is",
-		(unsigned long long)id);
-}
-
 static struct pin *find_pin(struct store *st, uint64_t id)
 {
 	for (unsigned i = 0; i < PINS; i++)
@@ -161,7 +154,7 @@ int64_t store_summary(struct store *st, uint64_t object, void *space, size_t cap
 	if (n < 0)
 		return n;
 	if (n != (int64_t)o.summary_len || crc32c(0, space, o.summary_len) != o.summary_crc) {
-		note_damage(st, object);
+		damage_note(st, object);
 		return E_DAMAGED;
 	}
 	return n;
@@ -270,7 +263,7 @@ int store_body_ready(struct store *st, uint64_t object, uint64_t offset, uint64_
 		if (!verify_frame(c, (uint32_t)first - c->first))
 			err = E_DAMAGED;
 	if (err == E_DAMAGED)
-		note_damage(st, object);
+		damage_note(st, object);
 	return err;
 }
 
@@ -292,7 +285,7 @@ int64_t store_body_ahead(struct store *st, uint64_t object, uint64_t offset, voi
 		if (n < 0 && done)
 			break;
 		if (n == E_DAMAGED)
-			note_damage(st, object);
+			damage_note(st, object);
 		if (n < 0)
 			return n;
 		done += (size_t)n;

@@ -247,6 +247,17 @@ bool store_pinned_only(const struct store *st, uint64_t object);
 /* The id of this store, for EMAILID and MAILBOXID to be unique (RFC 8474). */
 uint64_t store_identity(const struct store *st);
 
+/* Messages that were found damaged when they were read, since the store was
+ * opened: each once, the first STORE_DAMAGED_KEPT of them. An entry that shows the
+ * n-th, from 0 on. E_NOENT: there are no more; E_GONE: none shows it any more. */
+#define STORE_DAMAGED_KEPT 32
+struct store_shown {
+	uint64_t object;
+	uint32_t mailbox, uid;
+};
+unsigned store_damaged_count(const struct store *st);
+int store_damaged(struct store *st, unsigned n, struct store_shown *out);
+
 /* ---- messages: arriving ---- */
 
 struct store_upload;

@@ -265,6 +265,10 @@ struct store {
 	uint64_t bytes_in, syncs_before;
 	uint64_t log_bytes;
 	uint64_t checkpoints, cleaned, damaged;
+	struct {
+		uint64_t objects[STORE_DAMAGED_KEPT];
+		unsigned n;
+	} damage;
 	struct check check;
 	struct frames frames;
 	struct relog relog;
@@ -516,6 +520,11 @@ int change_uids_left(uint32_t uidnext, size_t n);
 size_t ranges_put(uint8_t *p, const uint32_t *uids, size_t n);
 /* One slice of taking an aborted copy back; E_AGAIN when there is more. */
 int change_unstage(struct store *st);
+
+/* ---- damage.c ---- */
+
+/* A message's bytes or its summary failed their checksum. */
+void damage_note(struct store *st, uint64_t id);
 
 /* ---- upload.c ---- */
 /* Bound of its private structure. */
