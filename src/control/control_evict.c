@@ -68,7 +68,7 @@ int control_evict_run(struct control_session *s, const struct bytes *words, int 
 	if (n == 1)
 		store_evict_now(store_of(s));
 	else if (!plan_id(words[1], &id))
-		err = E_SYNTAX;
+		err = E_NOENT;
 	else
 		err = store_evict_plan(store_of(s), id);
 	if (err == E_AGAIN) {
@@ -180,7 +180,9 @@ static void put_totals(struct control_session *s)
 		buf_printf(out, ":plan %08x%08x: %llu messages, %llu bytes; room wanted %llu, to be had %llu%s\n",
 			(unsigned)(p.id >> 32), (unsigned)p.id, (unsigned long long)p.messages,
 			(unsigned long long)p.bytes, (unsigned long long)p.goal, (unsigned long long)p.possible,
-			p.enough ? "" : ": too little, nothing goes");
+			p.goal == 0        ? ": nothing has to go"
+				: p.enough ? ""
+					   : ": too little, nothing goes");
 		if (when != UINT64_MAX)
 			buf_printf(out, ":at the present rate it is carried out in %llu days\n",
 				(unsigned long long)(when / 86400));

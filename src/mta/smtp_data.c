@@ -156,6 +156,7 @@ bool smtp_phase_data(struct smtp_session *s)
  * another recipient has it already. */
 static void add_target(struct smtp_session *s, struct smtp_recipient *r, struct store_target *targets, size_t *n)
 {
+	size_t shown = 1; /* in so many mailboxes of the same user */
 	struct store *st = s->service->config.store;
 	struct store_mailbox box;
 	int64_t now = s->service->config.wall_time();
@@ -163,13 +164,16 @@ static void add_target(struct smtp_session *s, struct smtp_recipient *r, struct 
 	r->err = store_mailbox_get(st, r->mailbox, &box);
 	if (r->err == E_NOENT) /* deleted since RCPT */
 		r->err = store_mailbox_find(st, r->owner, bytes_of("INBOX"), &r->mailbox);
-	if (r->err == OK)
-		r->err = store_room(st, r->owner, arrival_size(s->arrival));
 	if (r->err != OK)
 		return;
-	for (size_t i = 0; i < *n; i++)
+	for (size_t i = 0; i < *n; i++) {
 		if (targets[i].mailbox == r->mailbox)
 			return;
+		shown += store_mailbox_get(st, targets[i].mailbox, &box) == OK && box.owner == r->owner;
+	}
+	r->err = store_room_in(st, r->owner, arrival_size(s->arrival), shown);
+	if (r->err != OK)
+		return;
 	targets[(*n)++] = (struct store_target){
 		.mailbox = r->mailbox,
 		.received = now,

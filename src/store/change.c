@@ -316,8 +316,10 @@ int store_move(struct store *st, uint32_t mailbox, uint32_t target, const uint32
 		memcpy(body + 16, map, LIMIT_KEYWORDS);
 	(void)log_add(st, RECORD_MOVE, 16 + mapped + 8 * ranges);
 	target_head->uidnext += (uint32_t)count;
-	if (m.owner != t.owner)
+	if (m.owner != t.owner) {
 		target_head->bytes += size;
+		target_head->messages += (uint32_t)count;
+	}
 	head->staged = target_head->staged = true;
 	*ticket = log_wait(st);
 	return OK;
@@ -410,8 +412,10 @@ int store_copy_add(struct store *st, struct store_copy *copy, uint32_t mailbox, 
 	find_copy(st, copy->target)->source = mailbox;
 	copy->count += (uint32_t)*added;
 	open = find_copy(st, copy->target);
-	if (open)
+	if (open) {
 		open->bytes += size;
+		open->messages += (uint32_t)*added;
+	}
 	*ticket = st->log.staged;
 	return OK;
 }

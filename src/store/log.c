@@ -476,7 +476,7 @@ static void tell_done(struct store *st)
 	st->n_heads = 0;
 	st->staged_live = 0;
 	for (unsigned i = 0; i < COPIES; i++)
-		st->copies[i].bytes = 0;
+		st->copies[i].bytes = st->copies[i].messages = 0;
 	st->names_staged = false;
 	if (st->idle_wanted) {
 		st->idle_wanted = false;

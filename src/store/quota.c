@@ -34,18 +34,6 @@ uint64_t store_free(struct store *st)
 	return capacity > st->super.live ? capacity - st->super.live : 0;
 }
 
-bool quota_has_messages(struct store *st, uint32_t owner, size_t n)
-{
-	uint64_t used, messages;
-	struct store_quota quota;
-
-	store_quota(st, owner, &quota);
-	if (quota.messages == STORE_NO_QUOTA)
-		return true;
-	store_owner_usage(st, owner, &used, &messages);
-	return messages < quota.messages && n <= quota.messages - messages;
-}
-
 /* ---- setting ---- */
 
 int store_set_quota(struct store *st, uint32_t owner, const struct store_quota *quota, store_ticket *ticket)

@@ -184,17 +184,20 @@ bool space_give_reserve_up(struct store *st)
 /* ---- may it come in? ---- */
 
 /* What is staged for a user and not counted as his yet. */
-static uint64_t staged_for(const struct store *st, uint32_t owner)
+static void add_staged(const struct store *st, uint32_t owner, uint64_t *bytes, uint64_t *messages)
 {
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < st->n_heads; i++)
-		if (st->heads[i].owner == owner)
-			sum += st->heads[i].bytes;
-	for (unsigned i = 0; i < COPIES; i++)
-		if (st->copies[i].mailbox && st->copies[i].owner == owner)
-			sum += st->copies[i].bytes;
-	return sum;
+	for (uint32_t i = 0; i < st->n_heads; i++) {
+		if (st->heads[i].owner != owner)
+			continue;
+		*bytes += st->heads[i].bytes;
+		*messages += st->heads[i].messages;
+	}
+	for (unsigned i = 0; i < COPIES; i++) {
+		if (!st->copies[i].mailbox || st->copies[i].owner != owner)
+			continue;
+		*bytes += st->copies[i].bytes;
+		*messages += st->copies[i].messages;
+	}
 }
 
 /* Bytes of mail that go at least when the index is full: pages are not bytes. */
@@ -210,16 +213,21 @@ static uint64_t spare_of(const struct store *st, uint64_t all)
 
 static int owner_room(struct store *st, uint32_t owner, uint64_t size, size_t n, enum room room)
 {
-	uint64_t quota = quota_bytes(st, owner), used, messages, low;
+	uint64_t quota, used, messages, low;
+	struct store_quota limits;
 
 	if (owner == 0)
 		return OK;
-	if (!quota_has_messages(st, owner, n))
+	store_quota(st, owner, &limits);
+	quota = limits.bytes;
+	if (quota == STORE_NO_QUOTA && limits.messages == STORE_NO_QUOTA)
+		return OK;
+	store_owner_usage(st, owner, &used, &messages);
+	add_staged(st, owner, &used, &messages);
+	if (messages > limits.messages || n > limits.messages - messages)
 		return E_FULL;
 	if (quota == STORE_NO_QUOTA)
 		return OK;
-	store_owner_usage(st, owner, &used, &messages);
-	used += staged_for(st, owner);
 	if (room == ROOM_SPARE)
 		return used + size > spare_of(st, quota) ? E_FULL : OK;
 	if (size > quota)
@@ -282,7 +290,7 @@ static uint64_t record_bytes(uint64_t size)
 	return blocks(RECORD_HEADER + 512 + frames_size(size));
 }
 
-static int room_for(struct store *st, uint32_t owner, uint64_t size, enum room room)
+static int room_for(struct store *st, uint32_t owner, uint64_t size, size_t n, enum room room)
 {
 	uint64_t record = record_bytes(size), capacity = space_capacity(st);
 	uint64_t live = st->super.live + st->staged_live + record;
@@ -302,17 +310,22 @@ static int room_for(struct store *st, uint32_t owner, uint64_t size, enum room r
 	else if (!index_has_room(st))
 		err = evict_request(st, 0, owner, INDEX_LEAST, space_index_excess(st, st->evict.config.low),
 			room == ROOM_MAKE);
-	return err == OK ? owner_room(st, owner, size, 1, room) : err;
+	return err == OK ? owner_room(st, owner, n * size, n, room) : err;
 }
 
 int store_room(struct store *st, uint32_t owner, uint64_t size)
 {
-	return room_for(st, owner, size, ROOM_JUDGE);
+	return room_for(st, owner, size, 1, ROOM_JUDGE);
+}
+
+int store_room_in(struct store *st, uint32_t owner, uint64_t size, size_t n)
+{
+	return room_for(st, owner, size, n, ROOM_JUDGE);
 }
 
 int store_room_spare(struct store *st, uint32_t owner, uint64_t size)
 {
-	return room_for(st, owner, size, ROOM_SPARE);
+	return room_for(st, owner, size, 1, ROOM_SPARE);
 }
 
 unsigned store_used_part(struct store *st, uint32_t owner)
@@ -378,7 +391,7 @@ uint64_t store_cost(const struct store_spare *spare, uint64_t size)
 
 int space_make_room(struct store *st, uint32_t owner, uint64_t size)
 {
-	return room_for(st, owner, size, ROOM_MAKE);
+	return room_for(st, owner, size, 1, ROOM_MAKE);
 }
 
 int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n)

@@ -267,6 +267,8 @@ struct store_upload;
  * it (evict.h) it is room; E_AGAIN: that is being found out, ask again in a later
  * turn. */
 int store_room(struct store *st, uint32_t owner, uint64_t size);
+/* The same for one message that goes into n mailboxes of that owner. */
+int store_room_in(struct store *st, uint32_t owner, uint64_t size, size_t n);
 /* The same for mail that takes only room that is free, below the mark at which
  * old mail begins to go. Never E_AGAIN. */
 int store_room_spare(struct store *st, uint32_t owner, uint64_t size);

@@ -75,6 +75,7 @@ struct head {
 	uint32_t mailbox, owner, uidnext;
 	bool staged;    /* changes of it are staged and not applied */
 	uint64_t bytes; /* of mail that is staged for it and comes on top of its owner's usage */
+	uint32_t messages; /* of these */
 };
 
 struct open_copy {
@@ -83,6 +84,7 @@ struct open_copy {
 	bool aborting;
 	uint32_t owner;
 	uint64_t bytes; /* staged and not applied, as in struct head */
+	uint32_t messages;
 };
 
 struct lost {
@@ -306,8 +308,6 @@ int files_before_create(struct store *st);
 /* ---- quota.c ---- */
 /* Bytes the user may keep; STORE_NO_QUOTA. */
 uint64_t quota_bytes(struct store *st, uint32_t owner);
-/* Whether n more messages are allowed. */
-bool quota_has_messages(struct store *st, uint32_t owner, size_t n);
 int quota_apply(struct store *st, uint32_t owner, const struct store_quota *quota);
 int quota_forget(struct store *st, uint32_t owner);
 

@@ -410,6 +410,7 @@ static size_t build(struct store_upload *up, uint8_t *body, struct bytes summary
 	for (size_t i = 0; i < n; i++) {
 		targets[i].uid = heads[i]->uidnext++;
 		heads[i]->bytes += up->size;
+		heads[i]->messages++;
 		heads[i]->staged = true;
 		p = put_target(p, &targets[i]);
 	}

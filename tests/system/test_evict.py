@@ -92,8 +92,10 @@ class Plans(unittest.TestCase):
                 self.assertRegex(plan["id"], "^[0-9a-f]{16}$")
                 c.ok("STORE 2 +FLAGS (\\Flagged)")
                 deliver(box, 150, 3)
-                wrong = box.cubby("evict", "--plan", "0" * 16)
-                self.assertNotEqual(wrong.returncode, 0)
+                for other in "0" * 16, "12345":
+                    wrong = box.cubby("evict", "--plan", other)
+                    self.assertNotEqual(wrong.returncode, 0)
+                    self.assertIn("no such plan", wrong.err)
                 done = box.cubby("evict", "--plan", plan["id"], check=True).out
                 self.assertIn("went: %d " % (plan["messages"] - 1), done)
                 c.ok("NOOP")

@@ -278,6 +278,17 @@ class Limits(Case):
             self.assertEqual(codes, [452, 250])
             self.assertEqual(c.deliver(message, "bert"), [250])
 
+    def test_quota_counts_each_mailbox_of_one_user(self):
+        with Box("lmtp-shown", users=("anna",), quota="100K") as box:
+            with Imap(box, login="anna") as c:
+                c.ok("STATUS INBOX (MESSAGES)")
+            with Lmtp(box) as c:
+                large = TEXT + b"x" * 998 + b"\r\n"
+                large += (b"y" * 70 + b"\r\n") * 830
+                self.assertEqual(c.deliver(large, "anna", "anna+Archive"), [250, 452])
+            with Imap(box, login="anna") as c:
+                self.assertEqual((c.count("INBOX"), c.count("Archive")), (1, 0))
+
     def test_full_store(self):
         message = (b"x" * 76 + b"\r\n") * 3000
         kept = 0

@@ -67,6 +67,9 @@ T_TEST(limits_hold)
 	(void)rig_add(m, 1, 4000);
 	T_EQ(store_room(st, 1, 6000), OK);
 	T_EQ(store_room(st, 1, 6001), E_FULL);
+	T_EQ(store_room_in(st, 1, 3000, 2), OK);
+	T_EQ(store_room_in(st, 1, 3001, 2), E_FULL);
+	T_EQ(store_room_in(st, 1, 1, 3), E_FULL);
 	T_EQ(store_room(st, 2, 100000), OK);
 	(void)rig_add(m, 2, 10);
 	(void)rig_add(m, 3, 10);
