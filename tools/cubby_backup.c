@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "control/backup.h"
+#include "mail/date.h"
 #include "port/file.h"
 #include "port/system.h"
 #include "tools/cubby.h"
@@ -335,8 +336,12 @@ static int keep(bool partial)
 static void say_restored(void)
 {
 	const struct store_restored *r = store_restore_result(restore);
-	char size[32];
+	char size[32], made[64];
+	struct buf date;
 
+	buf_init(&date, made, sizeof made);
+	date_put(&date, (struct date){ r->info.made, port_zone_minutes(r->info.made) });
+	tool_say("the backup was made on %.*s", (int)date.len, made);
 	tool_say("%llu messages (%s) in %llu mailboxes, %llu users; every mailbox is new to its clients",
 		(unsigned long long)r->messages, tool_size(r->bytes, size), (unsigned long long)r->mailboxes,
 		(unsigned long long)(r->users ? r->users - 1 : 0));
