@@ -281,7 +281,7 @@ static int lose(struct backup *b, struct room *room)
 static int part_summary(struct store *st, struct room *room)
 {
 	struct backup *b = &st->backup;
-	size_t left = b->place.summary_len - b->offset, n = left < room->cap ? left : room->cap;
+	size_t left = b->place.summary_len - (size_t)b->offset, n = left < room->cap ? left : room->cap;
 	int64_t got;
 
 	if (left == 0) {
