@@ -182,11 +182,12 @@ static int next_copied(struct session *s, struct batch_unit *u, uint32_t *uid)
 	return E_AGAIN;
 }
 
-/* The sources, as far as there is room: OK when all are out. What is written is
- * never kept, so that a set of any length takes no memory. */
+/* The sources, as far as there is room and the slice goes: OK when all are out.
+ * What is written is never kept, so that a set of any length takes no memory;
+ * and neighbours write nothing, so that room alone would bound nothing. */
 static int put_sources(struct session *s, struct batch_unit *u, struct buf *out)
 {
-	while (buf_space(out) >= SMALL_ROOM) {
+	for (unsigned n = 0; n < LIMIT_SLICE_ENTRIES && buf_space(out) >= SMALL_ROOM; n++) {
 		uint32_t uid = 0;
 		int err = next_copied(s, u, &uid);
 

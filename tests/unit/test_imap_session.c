@@ -581,6 +581,43 @@ T_TEST(many_messages)
 	box_nothing_left();
 }
 
+/* The line of COPYUID is one range, which takes no room, and still is walked in slices. */
+T_TEST(copyuid_is_made_in_slices)
+{
+	static const char command[] = "a2 COPY 1:2048 Trash\r\n";
+	sim_client a;
+	char line[100];
+	unsigned turns = 0;
+	uint32_t trash;
+
+	begin();
+	a = box_select("anna", "INBOX");
+	box_append(a, "INBOX", "()", MESSAGE);
+	for (unsigned i = 1; i <= 1024; i *= 2) {
+		(void)snprintf(line, sizeof line, "a1 COPY 1:%u INBOX\r\n", i);
+		say_bytes(a, line, strlen(line));
+	}
+	T_EQ(store_mailbox_find(box.store, 1, bytes_of("Trash"), &trash), OK);
+	T_EQ(sim_client_send(a, command, sizeof command - 1), sizeof command - 1);
+	heard_len = 0;
+	for (unsigned all = 0; all < 10000; all++) {
+		struct store_mailbox m;
+		int64_t n = sim_client_recv(a, heard + heard_len, sizeof heard - 1 - heard_len);
+
+		heard_len += n > 0 ? (size_t)n : 0;
+		heard[heard_len] = 0;
+		if (strstr(heard, "Copied\r\n"))
+			break;
+		T_EQ(store_mailbox_get(box.store, trash, &m), OK);
+		turns += m.messages == 2048;
+		T_EQ(loop_turn(box.loop, 0), OK);
+	}
+	HEARD("a2 OK [COPYUID ~ 1:2048 1:2048] Copied\r\n");
+	T_OK(turns >= 2048 / LIMIT_SLICE_ENTRIES);
+	end(a);
+	box_nothing_left();
+}
+
 T_TEST(expunges_are_held_back)
 {
 	sim_client a, b;
@@ -1079,9 +1116,10 @@ T_TEST(after_a_cut)
 T_MAIN(T_RUN(sizes) T_RUN(greeting_and_states) T_RUN(no_password_in_clear) T_RUN(sasl) T_RUN(limits_before_login) T_RUN(
 	too_slow) T_RUN(first_mailboxes) T_RUN(names) T_RUN(list_extended) T_RUN(select_answers) T_RUN(sections)
 		T_RUN(fetch_grammar) T_RUN(nul_is_hidden) T_RUN(any_pieces) T_RUN(store) T_RUN(many_long_keywords)
-			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages) T_RUN(
-				expunges_are_held_back) T_RUN(append) T_RUN(append_beyond_what_is_taken) T_RUN(search)
-				T_RUN(object_ids) T_RUN(rename_inbox) T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input)
-					T_RUN(crowded) T_RUN(damaged_body) T_RUN(damage_behind_the_first_piece)
+			T_RUN(condstore) T_RUN(condstore_idle) T_RUN(copy_and_move) T_RUN(many_messages)
+				T_RUN(copyuid_is_made_in_slices) T_RUN(expunges_are_held_back) T_RUN(append) T_RUN(
+					append_beyond_what_is_taken) T_RUN(search) T_RUN(object_ids) T_RUN(rename_inbox)
+					T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input) T_RUN(crowded) T_RUN(
+						damaged_body) T_RUN(damage_behind_the_first_piece)
 						T_RUN(damaged_large_body) T_RUN(after_a_cut) T_RUN(store_on_a_dead_disk)
 							T_RUN(lazy_flags_on_a_dead_disk))
