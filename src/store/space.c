@@ -63,9 +63,33 @@ static bool count_file(void *context, const char *name)
 		size = (int64_t)slots_file_bytes(st->tree.slots.high);
 	if (size > 0 || allocated > 0)
 		st->charged += blocks((uint64_t)(size > allocated ? size : allocated));
-	if (strcmp(name, "reserve") == 0)
+	if (strcmp(name, "reserve") == 0) {
 		st->reserve_there = size >= (int64_t)space_reserve_size(st);
+		st->reserve_bytes = blocks((uint64_t)(size > allocated ? size : allocated));
+	}
 	return true;
+}
+
+/* One that was made for more storage than there is now would crowd the mail out. */
+static int trim_reserve(struct store *st)
+{
+	uint64_t size = space_reserve_size(st);
+	char path[PORT_PATH_MAX];
+	port_file f;
+	int err;
+
+	if (!st->reserve_there || st->reserve_bytes <= blocks(size) || st->repair)
+		return OK;
+	files_name(st, "reserve", path);
+	f = port_open(path, PORT_WRITE);
+	err = f < 0 ? f : port_resize(f, size);
+	if (f >= 0)
+		port_close(f);
+	if (err != OK)
+		return err;
+	space_charge(st, (int64_t)blocks(size) - (int64_t)st->reserve_bytes);
+	st->reserve_bytes = blocks(size);
+	return OK;
 }
 
 int space_count(struct store *st)
@@ -74,9 +98,10 @@ int space_count(struct store *st)
 
 	st->charged = 0;
 	st->reserve_there = false;
+	st->reserve_bytes = 0;
 	err = port_list(st->dir, count_file, st);
 	st->index_high = st->tree.slots.high;
-	return err;
+	return err == OK ? trim_reserve(st) : err;
 }
 
 void space_charge(struct store *st, int64_t bytes)
@@ -158,10 +183,14 @@ int space_make_reserve(struct store *st)
 	if (err != OK) {
 		(void)port_remove(path);
 		st->unlinks_pending = true;
+		space_charge(st, -(int64_t)st->reserve_bytes);
+		st->reserve_bytes = 0;
 		return err;
 	}
 	st->reserve_there = true;
-	space_charge(st, (int64_t)blocks(size));
+	/* A part of it may have been there. */
+	space_charge(st, (int64_t)blocks(size) - (int64_t)st->reserve_bytes);
+	st->reserve_bytes = blocks(size);
 	return OK;
 }
 
@@ -176,7 +205,8 @@ bool space_give_reserve_up(struct store *st)
 		return false;
 	st->reserve_there = false;
 	st->unlinks_pending = true;
-	space_charge(st, -(int64_t)blocks(space_reserve_size(st)));
+	space_charge(st, -(int64_t)st->reserve_bytes);
+	st->reserve_bytes = 0;
 	log_warning("store: storage is full: the reserve was given up so that mail can be removed");
 	return true;
 }

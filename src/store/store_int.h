@@ -244,6 +244,7 @@ struct store {
 	uint64_t charged;     /* bytes of all files, as `storage` counts them */
 	uint32_t index_high;  /* slots charged for */
 	bool reserve_there;
+	uint64_t reserve_bytes; /* of `charged`: what its file takes, whole or not */
 	bool disk_full;         /* others fill the disk: what is left is for what makes room */
 	uint64_t disk_after_us; /* not looked at before this time */
 	bool checkpoint_due;

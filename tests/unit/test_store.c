@@ -583,6 +583,48 @@ T_TEST(a_disk_filled_by_others_still_lets_mail_go)
 	check_message(box, 95, 94, 10000);
 }
 
+/* Pages that are not written yet are charged ahead. */
+static void is_counted(const struct store_status *status)
+{
+	T_OK(status->allocated >= sim_charged("mail"));
+	T_OK(status->allocated <= sim_charged("mail") + 64u * 1024);
+	T_OK(status->allocated <= status->storage);
+}
+
+/* The reserve is as large as the storage asks for, and counted as it is. */
+T_TEST(storage_is_lowered_and_raised)
+{
+	static const uint32_t storages[] = { 64u << 20, 16u << 20, 128u << 20, 12u << 20 };
+	struct store_config config = small;
+	struct store_status status;
+	struct store_target target;
+	uint32_t box = 0, uid = 0;
+	store_ticket t;
+
+	sim_reset(1);
+	for (unsigned i = 0; i < sizeof storages / sizeof *storages; i++) {
+		config.storage = storages[i];
+		open_with(&config);
+		if (box == 0)
+			box = make("INBOX");
+		upkeep();
+		store_status(st, &status);
+		is_counted(&status);
+		T_OK(port_exists("mail/reserve"));
+		/* As much mail as there is room for, which makes it give the reserve up. */
+		for (unsigned n = 0; n < 40; n++) {
+			T_EQ(begin_message(box, uid, 20000, &target, &t), OK);
+			commit();
+			upkeep();
+			uid++;
+			check_message(box, uid, uid - 1, 20000);
+		}
+		store_status(st, &status);
+		is_counted(&status);
+		store_close(st);
+	}
+}
+
 T_TEST(a_full_disk_does_not_keep_the_store_shut)
 {
 	struct store_config config = small;
@@ -638,8 +680,8 @@ T_TEST(check_finds_damage)
 	T_EQ(store_body(st, e.object, 0, body, sizeof body), 4000);
 }
 
-T_MAIN(T_RUN(refuses_a_medium_that_loses_mail) T_RUN(check_finds_damage) T_RUN(a_full_disk_does_not_keep_the_store_shut)
-		T_RUN(a_disk_filled_by_others_still_lets_mail_go) T_RUN(keeps_messages_over_a_restart)
-			T_RUN(recovers_without_a_clean_stop) T_RUN(names_form_a_tree) T_RUN(flags_count_and_wait)
-				T_RUN(copy_is_all_or_nothing) T_RUN(move_keeps_keywords_by_name) T_RUN(walks_and_ranks)
-					T_RUN(full_store_refuses_and_cleans))
+T_MAIN(T_RUN(refuses_a_medium_that_loses_mail) T_RUN(check_finds_damage) T_RUN(storage_is_lowered_and_raised)
+		T_RUN(a_full_disk_does_not_keep_the_store_shut) T_RUN(a_disk_filled_by_others_still_lets_mail_go) T_RUN(
+			keeps_messages_over_a_restart) T_RUN(recovers_without_a_clean_stop) T_RUN(names_form_a_tree)
+			T_RUN(flags_count_and_wait) T_RUN(copy_is_all_or_nothing) T_RUN(move_keeps_keywords_by_name)
+				T_RUN(walks_and_ranks) T_RUN(full_store_refuses_and_cleans))
