@@ -158,7 +158,7 @@ systests := $(patsubst tests/system/%.c,build/test/%,$(systest_c))
 
 all: $(or $(strip $(programs)),$(B)/libcubby.a $(filter %.a,$(mbedtls_lib)))
 bench-programs: $(benches)
-test-programs: $(trap) $(units) $(simtests) $(systests)
+test-programs: $(trap) $(units) $(simtests) $(systests) $(B)/bench/bigstore
 
 # A group, because the libraries need each other: mbedTLS asks us for time and entropy.
 libraries = -Wl,--start-group $(filter %.a,$^) $(filter -l%,$(mbedtls_lib)) -Wl,--end-group

@@ -1,8 +1,10 @@
 /* bigstore DIR STORAGE_MIB OWNER COUNT [SIZE]: a store with COUNT messages of
- * about SIZE bytes (600) in the INBOX of a user, for measuring. OWNER is the
- * user's number in the users file. It goes in through the store's own doors, as
- * many messages a sync as one takes; every fourth message is unread. Messages
- * that are there already stay. A million take one or two minutes. */
+ * SIZE/2 to SIZE*3/2 bytes (600; their header is 400) in the INBOX of a user, for
+ * measuring. OWNER is the user's number in the users file. It goes in through the
+ * store's own doors, as many messages a sync as one takes; message n (from 0)
+ * arrived n seconds after 13-Sep-2020 12:26:40 +0000, and every fourth, n = 0
+ * first, is unread. Messages that are there already stay. A million take half a
+ * minute. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,6 +26,7 @@ int main(int argc, char **argv)
 	};
 	struct rolling r = { 0 };
 	unsigned long count, size;
+	uint32_t x = 1;
 	char *text;
 
 	if (argc < 5) {
@@ -34,14 +37,14 @@ int main(int argc, char **argv)
 	config.storage = strtoull(argv[2], NULL, 10) << 20;
 	count = strtoul(argv[4], NULL, 10);
 	size = argc > 5 ? strtoul(argv[5], NULL, 10) : 600;
-	if (size > 200000)
-		size = 200000;
-	text = malloc(size + MAIL_HEAD);
-	if (!text)
+	if (size > 100000)
+		size = 100000;
+	text = malloc(2 * size + MAIL_HEAD);
+	if (!text || !size)
 		return 1;
 	rolling_open(&r, &config, (uint32_t)strtoul(argv[3], NULL, 10));
 	for (unsigned long i = 0; i < count; i++) {
-		size_t len = mail_make((uint32_t)i, size, text);
+		size_t len = mail_make((uint32_t)i, size / 2 + mail_random(&x) % size, text);
 
 		rolling_deliver(&r, text, len, 1600000000 + (int64_t)i, i % 4 ? STORE_SEEN : 0);
 		if ((i + 1) % AT_ONCE == 0)
