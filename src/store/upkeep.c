@@ -67,7 +67,7 @@ static bool checkpoint_is_due(const struct store *st)
 
 int store_maintain(struct store *st)
 {
-	bool evict;
+	bool evict, back;
 	int err;
 
 	if (st->read_only || st->log.syncing)
@@ -78,6 +78,7 @@ int store_maintain(struct store *st)
 	 * is one at the end of a commit, where alone some work can be done. */
 	st->evict.turn = (uint8_t)((st->evict.turn + 1) % 3);
 	evict = st->evict.turn == 0;
+	back = st->evict.turn == 1;
 	if (err == OK && evict)
 		err = evict_slice(st);
 	if (err == OK && checkpoint_is_due(st)) {
@@ -87,7 +88,8 @@ int store_maintain(struct store *st)
 			backup_take(st);
 		}
 	}
-	if (err == OK)
+	/* What a backup held may be much: room that somebody waits for comes in between. */
+	if (err == OK && back)
 		err = backup_slice(st);
 	if (err == OK)
 		err = clean_slice(st);
@@ -95,6 +97,8 @@ int store_maintain(struct store *st)
 		err = reap_slice(st);
 	if (err == OK && !evict)
 		err = evict_slice(st);
+	if (err == OK && !back)
+		err = backup_slice(st);
 	if (err == OK && !st->reserve_there && !clean_space_is_low(st))
 		err = space_make_reserve(st);
 	space_charge_index(st);
