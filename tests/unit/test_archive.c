@@ -15,12 +15,13 @@ enum { ANNA = 1, BERT = 2, CHEF = 3 };
 static struct archive *archive;
 static struct notices *notices;
 static uint8_t scratch[LIMIT_SLICE_BYTES];
+static const char *store_dir = "mail";
 static char text[300000];
 
 static void open_archive(bool required)
 {
 	struct notices_config told = { box_st, box_accounts, box_arrivals, "box.home.arpa", NOTICE_ENGLISH };
-	struct archive_config config = { box_st, box_accounts, NULL, DIR, "mail", required, false, scratch };
+	struct archive_config config = { box_st, box_accounts, NULL, DIR, store_dir, required, false, scratch };
 
 	T_EQ(notices_init(&notices, &box_arena, &told), OK);
 	config.notices = notices;
@@ -434,6 +435,28 @@ T_TEST(required_and_absent)
 	T_EQ(lines_with("until that is mended"), 2);
 }
 
+/* A disk other than the root's, but the store is there too; and the root's, where
+ * the store has a disk of its own. */
+T_TEST(the_wrong_disk)
+{
+	struct store_mailbox m;
+	struct store_entry e;
+	int err;
+
+	store_dir = "/usb";
+	start(true);
+	store_dir = "mail";
+	add("INBOX", bytes_of(PLAIN), 0, "", &m, &e);
+	err = copy(&m, &e);
+	T_OK(err < 0);
+	T_OK(!port_exists(DIR));
+	start(true);
+	add("INBOX", bytes_of(PLAIN), 0, "", &m, &e);
+	sim_mounted("mail", ROOM);
+	T_OK(copy(&m, &e) < 0);
+	T_OK(!port_exists(DIR));
+}
+
 /* /etc/fstab names a mount point, and nothing is mounted on it. */
 T_TEST(not_mounted_as_it_should)
 {
@@ -609,6 +632,6 @@ T_TEST(runs)
 
 T_MAIN(T_RUN(names_of_mailboxes) T_RUN(names_that_are_none) T_RUN(names_of_users) T_RUN(long_names)
 		T_RUN(dates_in_names) T_RUN(copies) T_RUN(keywords) T_RUN(once) T_RUN(large_ones_in_slices)
-			T_RUN(cut_anywhere) T_RUN(required_and_absent) T_RUN(not_mounted_as_it_should)
-				T_RUN(a_disk_in_memory) T_RUN(best_effort_and_absent) T_RUN(a_full_disk)
-					T_RUN(a_disk_that_fails) T_RUN(another_disk) T_RUN(runs))
+			T_RUN(cut_anywhere) T_RUN(required_and_absent) T_RUN(the_wrong_disk)
+				T_RUN(not_mounted_as_it_should) T_RUN(a_disk_in_memory) T_RUN(best_effort_and_absent)
+					T_RUN(a_full_disk) T_RUN(a_disk_that_fails) T_RUN(another_disk) T_RUN(runs))
