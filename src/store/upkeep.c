@@ -114,6 +114,9 @@ uint64_t store_deadline_us(const struct store *st)
 	const struct log *log = &st->log;
 	uint64_t at = port_now_us() + (uint64_t)CHECKPOINT_SECONDS * 1000000;
 
+	/* What waits there waits for ever. */
+	if (st->read_only)
+		return at;
 	if (log->lazy_since_us)
 		at = log->lazy_since_us + (uint64_t)st->config.flag_delay_ms * 1000;
 	if (st->evict.config.rules_n && st->evict.expire_at_us < at)

@@ -70,6 +70,34 @@ T_TEST(reads_go_on)
 	store_close(st);
 }
 
+/* A flag change that waited for its delay when the store stopped writing waits for
+ * ever; the loop is not called for it again and again. */
+T_TEST(nothing_is_due_when_read_only)
+{
+	struct store_flag_change change = { .op = STORE_FLAGS_ADD, .flags = STORE_SEEN, .lazy = true };
+	struct store_config config = rig_config;
+	uint64_t modseq;
+	uint32_t inbox, uid = 1;
+	store_ticket t;
+
+	config.flag_delay_ms = 1000;
+	rig_start(&config);
+	inbox = rig_mailbox("INBOX");
+	T_EQ(rig_add(inbox, 1, 900), 1);
+	T_EQ(store_flags(st, inbox, &uid, 1, &change, &modseq, &t), OK);
+	sim_fail(SIM_OP_WRITE, 1, E_IO, true);
+	for (unsigned i = 0; i < 4 && !store_read_only(st); i++) {
+		store_commit_request(st);
+		(void)store_commit_start(st);
+		(void)store_commit_done(st);
+	}
+	sim_fail(SIM_OP_WRITE, 0, OK, false);
+	T_OK(store_read_only(st));
+	sim_advance_us(5000000);
+	T_OK(store_deadline_us(st) > port_now_us());
+	store_close(st);
+}
+
 /* Turns a bit of the root page of the newest checkpoint. */
 static void damage_root(void)
 {
@@ -160,4 +188,5 @@ T_TEST(damaged_root_after_stop)
 	older_checkpoint(true);
 }
 
-T_MAIN(T_RUN(reads_go_on) T_RUN(damaged_root_after_cut) T_RUN(damaged_root_after_stop))
+T_MAIN(T_RUN(reads_go_on) T_RUN(nothing_is_due_when_read_only) T_RUN(damaged_root_after_cut)
+		T_RUN(damaged_root_after_stop))
