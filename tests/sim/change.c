@@ -2,6 +2,9 @@
  * it, to the model. What may be refused, and by which error, is decided here. */
 #include "rig.h"
 
+#include "base/le.h"
+#include "store/store_int.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,6 +114,16 @@ static uint64_t live_bytes(const struct rig *r)
 	return sum;
 }
 
+/* Where old mail goes, most of it may. */
+static uint8_t some_flags(struct rig *r)
+{
+	uint8_t flags = (uint8_t)rig_random(r, 32);
+
+	if (r->scenario->evict && rig_random(r, 8))
+		flags &= (uint8_t)~(STORE_FLAGGED | STORE_DRAFT);
+	return flags;
+}
+
 /* ---- arriving mail ---- */
 
 /* The UID that the next arrival in a box must get. */
@@ -147,7 +160,7 @@ static unsigned pick_targets(struct rig *r, struct store_target *targets, struct
 		if (box < 0 || twice || r->model.live.box[box].n + 60 > M_ENTRIES)
 			continue;
 		model[n] = (struct m_target){ .box = (unsigned)box,
-			.flags = (uint8_t)rig_random(r, 32),
+			.flags = some_flags(r),
 			.keywords = some_keywords(r, &r->model.live.box[box]),
 			.received = 1700000000 + (int64_t)rig_random(r, 1000000),
 			.zone = (int16_t)(rig_random(r, 100) - 50) };
@@ -328,7 +341,7 @@ static void do_flags(struct rig *r)
 	busy = model_box_busy(&r->model, (unsigned)box);
 	n = pick_uids(r, b, uids, rig_random(r, 3) ? 4 : STORE_UIDS);
 	change = (struct store_flag_change){ .op = (enum store_flag_op)rig_random(r, 3),
-		.flags = (uint8_t)rig_random(r, 32),
+		.flags = some_flags(r),
 		.keywords = some_keywords(r, b),
 		.lazy = rig_random(r, 10) < 7,
 		.conditional = rig_random(r, 8) == 0 };
@@ -600,7 +613,7 @@ static void do_create(struct rig *r)
 {
 	uint32_t owner = 1 + (uint32_t)rig_random(r, M_OWNERS - 1), id;
 	const char *name = names[rig_random(r, NAMES)];
-	uint8_t uses = (uint8_t)rig_random(r, 32);
+	uint8_t uses = (uint8_t)(rig_random(r, 32) & ~(r->scenario->evict ? STORE_USE_DRAFTS : 0u));
 	int there = state_find(&r->model.live, owner, name);
 	store_ticket ticket;
 	struct m_op *op;
@@ -707,7 +720,7 @@ static void do_names(struct rig *r)
 	case 4:
 		box = pick_box(r, true);
 		if (box >= 0) {
-			uint8_t uses = (uint8_t)rig_random(r, 32);
+			uint8_t uses = (uint8_t)(rig_random(r, 32) & ~(r->scenario->evict ? STORE_USE_DRAFTS : 0u));
 			store_ticket ticket;
 			int err = store_mailbox_set_uses(r->st, r->model.live.box[box].id, uses, &ticket);
 
@@ -750,6 +763,70 @@ static void do_forget(struct rig *r)
 		return;
 	if (!refused_control(r, store_owner_remove(r->st, 2, &ticket), "removing a user"))
 		take(r, M_FORGET, ticket)->owner = 2;
+}
+
+/* ---- eviction ---- */
+
+static unsigned box_of(struct rig *r, uint32_t id)
+{
+	for (unsigned i = 0; i < M_BOXES; i++)
+		if (r->model.live.box[i].used && r->model.live.box[i].id == id)
+			return i;
+	rig_fail("turn %u: mail of mailbox %u is to go, which is not there", r->turn, id);
+}
+
+static void note_eviction(struct rig *r, uint64_t lsn, const uint8_t *body)
+{
+	unsigned box = box_of(r, le32(body)), n = le32(body + 4);
+	struct m_box *b = &r->model.live.box[box];
+	struct m_op *op;
+
+	/* Names may wait: they are no change of mail. */
+	for (unsigned i = r->model.n_live; i < r->model.n_ops; i++) {
+		const struct m_op *before = &r->model.ops[i];
+		bool touches = before->kind != M_MESSAGE && before->box == box;
+
+		touches |= before->kind == M_MOVE && before->to == box;
+		for (unsigned t = 0; before->kind == M_MESSAGE && t < before->n_targets; t++)
+			touches |= before->targets[t].box == box;
+		if (touches &&
+			(before->kind == M_MESSAGE || before->kind == M_FLAGS || before->kind == M_EXPUNGE ||
+				before->kind == M_MOVE || before->kind == M_PUBLISH || before->kind == M_EVICT))
+			rig_fail("turn %u: mail of %s is to go while changes of it wait (kind %d)", r->turn, b->name,
+				before->kind);
+	}
+	for (unsigned i = 0; i < RIG_COPIES; i++)
+		if (r->copies[i].open && r->copies[i].copy.target == b->id)
+			rig_fail("turn %u: mail of %s is to go while a copy into it is open", r->turn, b->name);
+	op = take(r, M_EVICT, lsn);
+	op->box = box;
+	body += 8;
+	for (unsigned i = 0; i < n; i++, body += 10 + body[9]) {
+		struct m_entry *e = box_entry(b, le32(body));
+
+		if (!e || e->size != le32(body + 4))
+			rig_fail("turn %u: %s uid %u is to go and is not there", r->turn, b->name, le32(body));
+		if ((e->flags & (STORE_FLAGGED | STORE_DRAFT)) || (b->uses & STORE_USE_DRAFTS))
+			rig_fail("turn %u: %s uid %u is to go and is protected", r->turn, b->name, e->uid);
+		op->uids[op->n_uids++] = e->uid;
+	}
+}
+
+void rig_note_evictions(struct rig *r)
+{
+	const struct log *log = &r->st->log;
+
+	if (!r->scenario->evict)
+		return;
+	for (uint32_t i = log->n_applied; i < log->n_items; i++) {
+		const struct log_item *item = &log->items[i];
+		bool known = item->record.type != RECORD_EVICT;
+
+		for (unsigned j = r->model.n_live; j < r->model.n_ops; j++)
+			known |= r->model.ops[j].lsn == item->lsn;
+		if (!known)
+			note_eviction(r, item->lsn, log->buffer + item->at + RECORD_HEADER);
+	}
 }
 
 /* ---- reading what may go ---- */
@@ -858,6 +935,7 @@ void rig_turn(struct rig *r)
 
 		if (err != OK && err != E_AGAIN)
 			rig_fail("upkeep: %s", err_text(err));
+		rig_note_evictions(r);
 		if (err == OK)
 			break;
 	}

@@ -36,6 +36,13 @@ const struct cut_run cut_runs[] = {
 	{ { .name = "states", .storage = 4u << 20, .growth = STORE_GROW_EXTEND, .turns = 5000, .quiet_turns = 600,
 		.flag_delay_ms = 5000, .live_most = 1900000, .message_most = 20000, .blob_most = 100000, .maintain = 1,
 		.hours = 1, .busy = 6, MIX }, 5, 2, 0, 8 },
+	/* Old mail goes all the time; every operation, and then what is rare. */
+	{ { .name = "evict", .storage = 4u << 20, .turns = 1560, .quiet_turns = 1500, .flag_delay_ms = 5000,
+		.live_most = 3000000, .message_most = 20000, .blob_most = 100000, .maintain = 3, .evict = 25, .pin = 2,
+		MIX }, 7, 2, 1, 0 },
+	{ { .name = "evict-states", .storage = 4u << 20, .growth = STORE_GROW_EXTEND, .turns = 6000, .quiet_turns = 600,
+		.flag_delay_ms = 5000, .live_most = 3000000, .message_most = 20000, .blob_most = 100000, .maintain = 1,
+		.hours = 1, .busy = 6, .evict = 25, MIX }, 8, 2, 0, 8 },
 };
 const unsigned n_cut_runs = sizeof cut_runs / sizeof cut_runs[0];
 
@@ -87,7 +94,7 @@ bool cut_run(const struct cut_run *run, uint64_t seed, unsigned with_fates, unsi
 	rig_init(&rig, s, seed);
 	if (only != UINT_MAX && turns <= only)
 		turns = only + 1;
-	while ((rig.turn < turns && !(most && explore_states_seen())) || !rig.st) {
+	while ((rig.turn < turns && !(most && explore_states_seen(s->evict != 0))) || !rig.st) {
 		if (rig.turn == only && cut) {
 			int result = cut_turn(&rig, cut);
 

@@ -146,18 +146,18 @@ static bool possible(int op, int state)
 	return (op != SIM_OP_MKDIR && op != SIM_OP_RENAME) || state == RIG_RECOVERY;
 }
 
-bool explore_states_seen(void)
+bool explore_states_seen(bool evict)
 {
 	for (int op = SIM_OP_WRITE; op <= SIM_OP_MKDIR; op++)
 		for (int i = 0; i < RIG_RECOVERY; i++)
-			if (possible(op, i) && counts->states[op][i] == 0)
+			if ((i == RIG_EVICTION) == evict && possible(op, i) && counts->states[op][i] == 0)
 				return false;
 	return true;
 }
 
 bool explore_print_states(void)
 {
-	static const char *const states[RIG_STATES] = { "plain", "checkpoint", "cleaning", "recovery" };
+	static const char *const states[RIG_STATES] = { "plain", "checkpoint", "cleaning", "eviction", "recovery" };
 	bool all = true;
 
 	printf("cuts in  ");

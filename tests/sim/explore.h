@@ -41,8 +41,9 @@ void explore_note_second(void);
 /* How many cuts of the same kind in the same state there were. */
 uint64_t explore_cuts_like(const struct rig *r);
 void explore_print(void);
-/* Every operation was cut in every state of an open store in which it can come. */
-bool explore_states_seen(void);
+/* Every operation was cut in every state of an open store in which it can come:
+ * while mail is let go, or in the others. */
+bool explore_states_seen(bool evict);
 /* The cuts by operation and state of the store; false when some that can come
  * never did. */
 bool explore_print_states(void);

@@ -312,6 +312,7 @@ void state_apply(struct m_state *s, const struct model *m, const struct m_op *op
 		apply_flags(b, op);
 		break;
 	case M_EXPUNGE:
+	case M_EVICT:
 		apply_expunge(b, op);
 		break;
 	case M_MOVE:

@@ -68,7 +68,8 @@ enum m_kind {
 	M_SUBSCRIBE,
 	M_KEYWORD,
 	M_RECENT,
-	M_FORGET
+	M_FORGET,
+	M_EVICT
 };
 
 struct m_target {

@@ -217,6 +217,54 @@ static void check_objects(struct rig *r)
 			r->st->super.objects, r->st->super.messages, r->st->super.live, n, count.entries, count.live);
 }
 
+/* A message that several entries show has a row for each of them, and each names
+ * such an entry; one that a single entry shows has none and names it itself. */
+static void check_references(struct rig *r)
+{
+	struct key k = tree_key(TREE_OBJECT, 0, 0), found;
+	uint8_t bytes[OBJECT_BYTES];
+	uint64_t rows = 0, expected = 0;
+	struct store_entry e;
+	struct object o;
+	int len;
+
+	while (next_row(r, &k, &found, bytes, sizeof bytes, &len)) {
+		if (!object_get(bytes_make(bytes, (size_t)len), &o))
+			rig_fail("the row of message %" PRIu64 " is damaged", found.lo);
+		expected += o.refs > 1 ? o.refs : 0;
+		if (entry_load(r->st, o.home_mailbox, o.home_uid, &e) != OK || e.object != found.lo)
+			rig_fail("message %" PRIu64 " calls %u uid %u its home, which does not show it", found.lo,
+				o.home_mailbox, o.home_uid);
+	}
+	k = tree_key(TREE_REFERENCE, 0, 0);
+	while (next_row(r, &k, &found, bytes, sizeof bytes, &len)) {
+		uint64_t id = found.hi & ~(UINT64_C(0xFF) << 56);
+
+		rows++;
+		if (object_load(r->st, id, &o) != OK || o.refs < 2)
+			rig_fail("a reference to message %" PRIu64 ", which is not there or shown once", id);
+		if (entry_load(r->st, (uint32_t)(found.lo >> 32), (uint32_t)found.lo, &e) != OK || e.object != id)
+			rig_fail("message %" PRIu64 " is said to be %" PRIu64 " uid %" PRIu64 ", which is another", id,
+				found.lo >> 32, found.lo & UINT32_MAX);
+	}
+	if (rows != expected)
+		rig_fail("%" PRIu64 " references are kept, %" PRIu64 " are needed", rows, expected);
+}
+
+static void check_audit(struct rig *r)
+{
+	struct key k = tree_key(TREE_AUDIT, 0, 0), found;
+	uint8_t bytes[512];
+	uint64_t rows = 0;
+	int len;
+
+	while (next_row(r, &k, &found, bytes, sizeof bytes, &len))
+		rows++;
+	if (rows != r->st->super.audits || rows > r->st->super.life_evicted)
+		rig_fail("the audit has %" PRIu64 " rows and says %" PRIu64 "; %" PRIu64 " messages went", rows,
+			r->st->super.audits, r->st->super.life_evicted);
+}
+
 static void check_segments(struct rig *r)
 {
 	struct key k = tree_key(TREE_SEGMENT, 0, 0), found;
@@ -340,6 +388,8 @@ void rig_recount(struct rig *r)
 	count_entries(r);
 	check_mailboxes(r);
 	check_objects(r);
+	check_references(r);
+	check_audit(r);
 	check_segments(r);
 	check_slots(r);
 	if (port_list(RIG_DIR, check_file, r) != OK)
@@ -351,6 +401,11 @@ enum rig_state rig_state(const struct rig *r)
 {
 	if (!r->st)
 		return RIG_RECOVERY;
+	if (r->st->evict.running)
+		return RIG_EVICTION;
+	for (uint32_t i = r->st->log.n_applied; i < r->st->log.n_items; i++)
+		if (r->st->log.items[i].record.type == RECORD_EVICT)
+			return RIG_EVICTION;
 	if (r->st->cleaning.segment)
 		return RIG_CLEANING;
 	return r->st->checkpointing || r->st->checkpoint_due ? RIG_CHECKPOINT : RIG_PLAIN;

@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include "base/log.h"
+#include "store/evict.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -111,6 +112,18 @@ int rig_open(struct rig *r)
 			rig_fail("the store can't be opened: %s (%s)", err_text(err), reason);
 		return err;
 	}
+	if (r->scenario->evict) {
+		struct store_evict_config evict = {
+			.on = true,
+			.high = r->scenario->evict,
+			.low = r->scenario->evict - 10,
+			.order = { STORE_CLASS_DELETED, STORE_CLASS_JUNK, STORE_CLASS_TRASH, STORE_CLASS_RING,
+				STORE_CLASS_SEEN, STORE_CLASS_UNSEEN, STORE_CLASS_SENT, STORE_CLASS_ARCHIVE },
+			.order_n = STORE_CLASSES,
+		};
+
+		store_evict_configure(r->st, &evict);
+	}
 	if (arena.used > store_memory(&config))
 		rig_fail("the store took %zu bytes and said %zu", arena.used, store_memory(&config));
 	r->mounts++;
@@ -195,6 +208,7 @@ void rig_commit(struct rig *r)
 
 	if (r->broken)
 		return;
+	rig_note_evictions(r);
 	err = store_commit_start(r->st);
 	while (err == OK && (err = store_commit_done(r->st)) == E_AGAIN) {
 		/* What is not durable is not shown, or only what a lazy change may show. */
@@ -213,6 +227,8 @@ void rig_commit(struct rig *r)
 	ask_tickets(r);
 	model_told(&r->model);
 	learn(r);
+	/* Upkeep had a slice at the commit's end. */
+	rig_note_evictions(r);
 	if (!store_all_durable(r->st))
 		rig_fail("after a commit not all is durable");
 }
@@ -224,6 +240,7 @@ void rig_upkeep(struct rig *r)
 
 		if (err != OK && err != E_AGAIN)
 			rig_fail("upkeep: %s", err_text(err));
+		rig_note_evictions(r);
 		if (store_wants_commit(r->st))
 			rig_commit(r);
 		if (err == OK)
@@ -236,7 +253,7 @@ void rig_upkeep(struct rig *r)
 void rig_print(const struct rig *r)
 {
 	static const char *const kinds[] = { "messages", "flags", "expunges", "moves", "copies", "created", "deleted",
-		"renamed", "uses", "subscriptions", "keywords", "recent", "users removed" };
+		"renamed", "uses", "subscriptions", "keywords", "recent", "users removed", "evictions" };
 	struct store_status s;
 
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++)

@@ -34,6 +34,7 @@ struct scenario {
 	uint64_t quota;
 	unsigned hours;       /* % of turns after which two hours pass */
 	unsigned busy;        /* most changes a turn; 0: 4 */
+	unsigned evict;       /* % of the capacity above which old mail goes; 0: none does */
 };
 
 /* An upload that takes several turns. */
@@ -111,6 +112,10 @@ void rig_turn(struct rig *r);
 void rig_change(struct rig *r);
 void rig_commit(struct rig *r);
 void rig_upkeep(struct rig *r);
+/* Tells the model what upkeep has staged: mail that is to go. Before anything
+ * else is staged, and before a commit can write it. Protected mail may not be
+ * among it. */
+void rig_note_evictions(struct rig *r);
 /* How many changes of each kind were taken, and where the store stands. */
 void rig_print(const struct rig *r);
 
@@ -142,7 +147,7 @@ void rig_check_charged(struct rig *r);
 /* The records of a segment, for a failure that must be understood. */
 void rig_print_log(struct rig *r, uint32_t id);
 /* What the store is doing; RIG_RECOVERY: it is not open (yet). */
-enum rig_state { RIG_PLAIN, RIG_CHECKPOINT, RIG_CLEANING, RIG_RECOVERY, RIG_STATES };
+enum rig_state { RIG_PLAIN, RIG_CHECKPOINT, RIG_CLEANING, RIG_EVICTION, RIG_RECOVERY, RIG_STATES };
 enum rig_state rig_state(const struct rig *r);
 
 #endif
