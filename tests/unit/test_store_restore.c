@@ -360,7 +360,7 @@ static void restore_body(void *context)
 /* The power is cut at every operation of a restore; the next one finishes it. */
 T_TEST(a_restore_may_be_cut_anywhere)
 {
-	unsigned cuts = 0, twice = 0, refused = 0;
+	unsigned cuts = 0, twice = 0, refused = 0, by_kind[SIM_OP_COUNT] = { 0 };
 
 	make_stream();
 	for (uint64_t n = 1;; n++) {
@@ -375,6 +375,7 @@ T_TEST(a_restore_may_be_cut_anywhere)
 			break;
 		}
 		cuts++;
+		by_kind[sim_cut_kind()]++;
 		sim_power_cut(n % 3 ? &sim_mixed : &sim_lose_all);
 		/* Once more while it goes on. */
 		if (n % 2) {
@@ -402,6 +403,11 @@ T_TEST(a_restore_may_be_cut_anywhere)
 		sim_image_load(image);
 		sim_image_free(image);
 	}
+	printf("# cuts in a restore:");
+	for (unsigned i = SIM_OP_WRITE; i <= SIM_OP_MKDIR; i++)
+		printf(" %s %u", sim_op_name((enum sim_op)i), by_kind[i]);
+	printf("\n");
+	T_OK(by_kind[SIM_OP_WRITE] && by_kind[SIM_OP_SYNC] && by_kind[SIM_OP_SYNC_DIR] && by_kind[SIM_OP_CREATE]);
 	T_OK(cuts > 30);
 	T_OK(refused > 10);
 	T_OK(twice > 10);
