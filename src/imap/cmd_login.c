@@ -77,8 +77,13 @@ static int check(struct session *s, struct conn *c)
 	if (err == E_AGAIN)
 		return STEP_AGAIN;
 	s->u.login.check = NULL;
-	if (err != OK)
+	if (err == E_ACCESS)
 		return failed(s, c);
+	/* Nobody's password is wrong: clients must not ask for another one. */
+	if (err != OK) {
+		log_error("imap %u: the users can't be read (%s)", (unsigned)conn_number(c), err_text(err));
+		return session_no(s, "[UNAVAILABLE] The users can't be read now, see the server's log");
+	}
 	throttle_succeeded(v->parts.accounts, conn_peer(c));
 	if (conn_login(c, user.id) != OK)
 		return session_no(s, "[UNAVAILABLE] All places are taken, try again later");

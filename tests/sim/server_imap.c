@@ -634,6 +634,8 @@ static void believe_store(struct client *c, bool ok)
 /* What the answer means for the act. */
 static void end_act(struct client *c, const char *line, bool ok)
 {
+	bool whole;
+
 	if (!c->has_act)
 		return;
 	c->has_act = false;
@@ -658,8 +660,10 @@ static void end_act(struct client *c, const char *line, bool ok)
 		act_of(c->act)->strict = false; /* nothing may have changed */
 	if (c->work == W_EXPUNGE || c->work == W_CLOSE)
 		act_of(c->act)->strict = c->was_told;
-	/* what was refused half-way may have been done in part */
-	truth_end(c->act, ok ? ACT_OK : c->work == W_APPEND || c->work == W_COPY ? ACT_NO : ACT_LOST);
+	/* What was refused half-way may have been done in part. APPEND and COPY are done or not; a store that
+	 * could not be written may have taken the last record all the same. */
+	whole = (c->work == W_APPEND || c->work == W_COPY) && !strstr(line, "[UNAVAILABLE]");
+	truth_end(c->act, ok ? ACT_OK : whole ? ACT_NO : ACT_LOST);
 	if (strstr(line, "[OVERQUOTA]")) {
 		world.sums->refused_full++;
 		world.hungry = true;

@@ -1095,6 +1095,20 @@ T_TEST(lazy_flags_on_a_dead_disk)
 	end(b);
 }
 
+/* A phone that hears of a wrong password asks its owner for another one. */
+T_TEST(login_while_the_users_cannot_be_read)
+{
+	sim_client a;
+
+	begin();
+	a = box_connect();
+	sim_fail(SIM_OP_READ, 1, E_IO, true);
+	TALK(a, "a1 LOGIN anna geheim\r\n", "a1 NO [UNAVAILABLE] ~\r\n");
+	sim_fail(SIM_OP_READ, 0, OK, false);
+	TALK(a, "a2 LOGIN anna geheim\r\n", "a2 OK ~\r\n");
+	end(a);
+}
+
 /* Rule 1 of the store, seen from here: what was answered is there afterwards. */
 T_TEST(after_a_cut)
 {
@@ -1122,4 +1136,5 @@ T_MAIN(T_RUN(sizes) T_RUN(greeting_and_states) T_RUN(no_password_in_clear) T_RUN
 					T_RUN(idle) T_RUN(mailbox_goes) T_RUN(bad_input) T_RUN(crowded) T_RUN(
 						damaged_body) T_RUN(damage_behind_the_first_piece)
 						T_RUN(damaged_large_body) T_RUN(after_a_cut) T_RUN(store_on_a_dead_disk)
-							T_RUN(lazy_flags_on_a_dead_disk))
+							T_RUN(lazy_flags_on_a_dead_disk)
+								T_RUN(login_while_the_users_cannot_be_read))
