@@ -92,10 +92,14 @@ class Box:
 
     # ---- the server ----
 
-    def start(self):
+    def launch(self):
+        """Starts the server and does not wait for it."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.server + ["-c", self.path("conf")], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, cwd=self.dir)
+
+    def start(self):
+        self.launch()
         end = time.monotonic() + 60
         while time.monotonic() < end:
             if self.process.poll() is not None:
