@@ -34,7 +34,7 @@ bool clean_space_is_low(const struct store *st)
 {
 	uint64_t keep = 2 * (uint64_t)st->super.segment_size + st->config.storage / 16;
 
-	return st->charged + keep + (st->reserve_there ? 0 : space_reserve_size(st)) > st->config.storage;
+	return st->charged + keep + space_reserve_left(st) > st->config.storage;
 }
 
 bool clean_can_pack(const struct store *st)

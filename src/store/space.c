@@ -24,6 +24,10 @@ uint64_t space_of_blob(uint64_t size)
 #define DISK_AGAIN_US 2000000
 #define DISK_MARGIN (64u * 1024)
 
+/* Bytes of the reserve that are written and synced in one turn: making it takes as
+ * long as the flash needs for two segments, up to 128 MiB. */
+#define RESERVE_SLICE (256u * 1024)
+
 /* The pages of a checkpoint, at most; in a small store fewer, which then makes
  * its checkpoints sooner. */
 #define RESERVE_PAGES (2u * CHECKPOINT_FREED)
@@ -123,16 +127,23 @@ void space_charge_index(struct store *st)
 	st->index_high = high;
 }
 
+uint64_t space_reserve_left(const struct store *st)
+{
+	uint64_t size = blocks(space_reserve_size(st));
+
+	return st->reserve_bytes < size ? size - st->reserve_bytes : 0;
+}
+
 /* Mail leaves room for the reserve even while that is given up: else it would
  * eat it, and nothing could be removed any more. */
 bool space_has(const struct store *st, uint64_t bytes, bool control)
 {
-	uint64_t reserve = space_reserve_size(st), limit = st->config.storage;
+	uint64_t limit = st->config.storage;
 
 	if (control)
-		return st->charged + bytes <= limit + (st->reserve_there ? reserve : 0);
+		return st->charged + bytes <= limit + st->reserve_bytes;
 	/* The index may grow by a checkpoint before the next look. */
-	return st->charged + bytes + 16 * PAGE_SIZE + (st->reserve_there ? 0 : reserve) <= limit;
+	return st->charged + bytes + 16 * PAGE_SIZE + space_reserve_left(st) <= limit;
 }
 
 /* Looks now and then whether a disk that others had filled has room again. */
@@ -147,26 +158,16 @@ static bool disk_has_room(struct store *st)
 	return port_fs_info(st->dir, &fs) == OK && fs.free > space_reserve_size(st) + DISK_MARGIN;
 }
 
-int space_make_reserve(struct store *st)
+/* Writes the next piece of the reserve, durably. Incompressible: a file system
+ * that packs zeros would reserve nothing. */
+static int write_reserve(struct store *st, port_file f, uint64_t size)
 {
-	char path[PORT_PATH_MAX];
-	uint64_t size = space_reserve_size(st), x = st->super.identity | 1;
-	port_file f;
+	uint64_t at = st->reserve_bytes, x = (st->super.identity ^ (at << 1)) | 1;
+	uint64_t end = size - at < RESERVE_SLICE ? size : at + RESERVE_SLICE;
 	int err = OK;
 
-	if (st->reserve_there || !space_has(st, 0, false) || !disk_has_room(st))
-		return OK;
-	st->disk_full = false;
-	err = files_before_create(st);
-	if (err != OK)
-		return err;
-	files_name(st, "reserve", path);
-	f = port_open(path, PORT_WRITE | PORT_CREATE | PORT_EMPTY);
-	if (f < 0)
-		return f;
-	/* Incompressible: a file system that packs zeros would reserve nothing. */
-	for (uint64_t at = 0; at < size && err == OK; at += SCRATCH) {
-		size_t n = size - at < SCRATCH ? (size_t)(size - at) : SCRATCH;
+	while (at < end && err == OK) {
+		size_t n = end - at < SCRATCH ? (size_t)(end - at) : SCRATCH;
 
 		for (size_t i = 0; i + 8 <= n; i += 8) {
 			x ^= x << 13;
@@ -176,37 +177,88 @@ int space_make_reserve(struct store *st)
 		}
 		st->log_bytes += n;
 		err = port_write(f, at, st->scratch, n);
+		at += n;
 	}
 	if (err == OK)
 		err = port_sync(f);
+	if (err == OK) {
+		space_charge(st, (int64_t)blocks(at) - (int64_t)st->reserve_bytes);
+		st->reserve_bytes = blocks(at);
+	}
+	return err;
+}
+
+static bool drop_reserve(struct store *st)
+{
+	char path[PORT_PATH_MAX];
+
+	files_name(st, "reserve", path);
+	if (port_remove(path) != OK)
+		return false;
+	st->reserve_there = st->reserve_growing = false;
+	st->unlinks_pending = true;
+	space_charge(st, -(int64_t)st->reserve_bytes);
+	st->reserve_bytes = 0;
+	return true;
+}
+
+/* What was left of an earlier one goes: nobody knows how much of it is written. */
+static int begin_reserve(struct store *st)
+{
+	char path[PORT_PATH_MAX];
+	port_file f;
+	int err;
+
+	if (!space_has(st, 0, false) || !disk_has_room(st))
+		return OK;
+	err = files_before_create(st);
+	if (err != OK)
+		return err;
+	files_name(st, "reserve", path);
+	f = port_open(path, PORT_WRITE | PORT_CREATE | PORT_EMPTY);
+	if (f < 0)
+		return f;
 	port_close(f);
+	space_charge(st, -(int64_t)st->reserve_bytes);
+	st->reserve_bytes = 0;
+	st->reserve_growing = true;
+	return OK;
+}
+
+int space_make_reserve(struct store *st)
+{
+	char path[PORT_PATH_MAX];
+	uint64_t size = space_reserve_size(st);
+	int err = OK;
+	port_file f;
+
+	if (!st->reserve_there && !st->reserve_growing)
+		err = begin_reserve(st);
+	if (err != OK || !st->reserve_growing)
+		return err;
+	files_name(st, "reserve", path);
+	f = port_open(path, PORT_WRITE);
+	err = f < 0 ? f : E_NOSPC;
+	if (f >= 0 && st->charged + space_reserve_left(st) <= st->config.storage)
+		err = write_reserve(st, f, size);
+	if (f >= 0)
+		port_close(f);
 	if (err != OK) {
-		(void)port_remove(path);
-		st->unlinks_pending = true;
-		space_charge(st, -(int64_t)st->reserve_bytes);
-		st->reserve_bytes = 0;
+		(void)drop_reserve(st);
+		st->reserve_growing = false;
 		return err;
 	}
+	if (st->reserve_bytes < blocks(size))
+		return E_AGAIN;
+	st->reserve_growing = st->disk_full = false;
 	st->reserve_there = true;
-	/* A part of it may have been there. */
-	space_charge(st, (int64_t)blocks(size) - (int64_t)st->reserve_bytes);
-	st->reserve_bytes = blocks(size);
 	return OK;
 }
 
 bool space_give_reserve_up(struct store *st)
 {
-	char path[PORT_PATH_MAX];
-
-	if (!st->reserve_there)
+	if (st->reserve_bytes == 0 || !drop_reserve(st))
 		return false;
-	files_name(st, "reserve", path);
-	if (port_remove(path) != OK)
-		return false;
-	st->reserve_there = false;
-	st->unlinks_pending = true;
-	space_charge(st, -(int64_t)st->reserve_bytes);
-	st->reserve_bytes = 0;
 	log_warning("store: storage is full: the reserve was given up so that mail can be removed");
 	return true;
 }

@@ -76,6 +76,11 @@ void store_observe(struct store *st, const struct store_observer *observer)
 
 /* ---- opening ---- */
 
+/* Pieces of the reserve, 256 KiB each, that are made before the store opens; the
+ * rest of a large one comes with the upkeep, or a first start would take as long as
+ * writing up to 132 MiB does. */
+#define RESERVE_SLICES 16
+
 static uint32_t segment_size(uint64_t storage, enum port_fs_kind kind)
 {
 	uint64_t size = SEGMENT_LEAST;
@@ -92,7 +97,7 @@ static uint32_t segment_size(uint64_t storage, enum port_fs_kind kind)
 static bool make_room(void *context)
 {
 	struct store *st = context;
-	bool had = st->reserve_there;
+	bool had = st->reserve_bytes > 0;
 
 	space_disk_is_full(st);
 	return had;
@@ -256,8 +261,9 @@ int store_open_for(struct store **out, struct arena *arena, const struct store_c
 			port_close(st->lock);
 		return err;
 	}
-	if (!repair)
-		(void)space_make_reserve(st);
+	/* A small one before anything else may fill the disk. */
+	for (unsigned i = 0; !repair && i < RESERVE_SLICES && space_make_reserve(st) == E_AGAIN; i++)
+		;
 	evict_init(st);
 	*out = st;
 	return OK;

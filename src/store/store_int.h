@@ -243,7 +243,7 @@ struct store {
 	uint32_t applying_segment, applying_offset;
 	uint64_t charged;     /* bytes of all files, as `storage` counts them */
 	uint32_t index_high;  /* slots charged for */
-	bool reserve_there;
+	bool reserve_there, reserve_growing;
 	uint64_t reserve_bytes; /* of `charged`: what its file takes, whole or not */
 	bool disk_full;         /* others fill the disk: what is left is for what makes room */
 	uint64_t disk_after_us; /* not looked at before this time */
@@ -339,7 +339,10 @@ uint64_t space_index_excess(const struct store *st, uint32_t part);
 void space_disk_is_full(struct store *st);
 /* Mail may come in. */
 bool space_for_mail(const struct store *st);
+/* Goes on with making the reserve, if there is room for it. E_AGAIN: more to do. */
 int space_make_reserve(struct store *st);
+/* What it lacks. */
+uint64_t space_reserve_left(const struct store *st);
 bool space_give_reserve_up(struct store *st);
 
 /* ---- repair.c ---- */

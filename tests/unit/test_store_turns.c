@@ -1,4 +1,5 @@
 /* The store over many turns: who is told E_AGAIN gets on in a later one. */
+#include "port/file.h"
 #include "store_rig.h"
 
 /* SELECT of one mailbox after another changes nothing, and must not use up the
@@ -61,4 +62,48 @@ T_TEST(most_targets)
 	store_close(st);
 }
 
-T_MAIN(T_RUN(many_mailboxes) T_RUN(most_targets))
+/* A reserve of many MiB is made between other work, and is no reason to wait. */
+T_TEST(a_large_reserve)
+{
+	struct store_config config = rig_config;
+	struct store_status before, after;
+	uint64_t most = 0;
+	unsigned turns = 0;
+	uint32_t box;
+	port_file f;
+
+	config.storage = 1u << 30;
+	rig_start(&config);
+	box = rig_mailbox("INBOX");
+	for (bool more = true; more; turns++) {
+		store_status(st, &before);
+		more = rig_turn();
+		store_status(st, &after);
+		if (after.bytes_written - before.bytes_written > most)
+			most = after.bytes_written - before.bytes_written;
+		/* Mail comes in all the while. */
+		if (turns % 20 == 0)
+			T_OK(rig_good(box, rig_add(box, turns, 2000), turns, 2000));
+	}
+	f = port_open("mail/reserve", PORT_READ);
+	T_OK(f >= 0);
+	T_OK(port_size(f) >= 2 * (32 << 20));
+	port_close(f);
+	T_OK(most <= 300u * 1024);
+	T_OK(turns >= 2 * (32u << 20) / (256u << 10) - 16);
+	/* A cut in the middle of the next one: it is made anew, and counted once. */
+	store_close(st);
+	T_EQ(port_remove("mail/reserve"), OK);
+	rig_again(&config);
+	for (unsigned i = 0; i < 20; i++)
+		(void)rig_turn();
+	sim_kill();
+	rig_again(&config);
+	(void)rig_upkeep(10000);
+	store_status(st, &after);
+	T_OK(after.allocated >= sim_charged("mail"));
+	T_OK(after.allocated <= sim_charged("mail") + 64u * 1024);
+	store_close(st);
+}
+
+T_MAIN(T_RUN(many_mailboxes) T_RUN(most_targets) T_RUN(a_large_reserve))
