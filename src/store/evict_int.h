@@ -74,6 +74,7 @@ struct evict_plan {
 	struct evict_owner owners[EVICT_OWNERS];
 	unsigned n_owners;
 	bool fair;               /* owners[] counts */
+	bool partial;            /* others than owners[] are above their share too */
 	bool capping;            /* the passes look for the cut of owners[own] */
 	bool shares_known;
 	unsigned own;

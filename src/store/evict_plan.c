@@ -80,7 +80,7 @@ static int find_owners(struct store *st, struct evict_plan *plan)
 	uint8_t row[OWNER_BYTES];
 
 	plan->n_owners = 0;
-	plan->fair = false;
+	plan->fair = plan->partial = false;
 	for (int pass = 0; pass < 2; pass++) {
 		k.lo = 0;
 		while (tree_seek(&st->tree, k, &found, row, sizeof row) == OWNER_BYTES && found.hi == k.hi) {
@@ -94,6 +94,7 @@ static int find_owners(struct store *st, struct evict_plan *plan)
 			if (plan->n_owners == EVICT_OWNERS) {
 				unsigned least = 0;
 
+				plan->partial = true;
 				for (unsigned i = 1; i < EVICT_OWNERS; i++)
 					if (plan->owners[i].excess < plan->owners[least].excess)
 						least = i;
@@ -339,9 +340,12 @@ static void end_survey(struct evict_plan *plan)
 	plan->possible = 0;
 	for (unsigned i = 0; i < EVICT_BUCKETS; i++)
 		plan->possible += plan->bucket[i].bytes;
-	/* What is nearly enough is taken for enough: shares leave a message each over. */
+	/* What is nearly enough is taken for enough: shares leave a message each over. And
+	 * all that these users have above their shares, when the rest is with others: else
+	 * each message that comes would begin a run of its own. */
 	if (plan->possible < plan->goal)
-		plan->goal = plan->possible >= plan->goal - plan->goal / 8 && plan->possible > plan->least
+		plan->goal =
+			(plan->partial || plan->possible >= plan->goal - plan->goal / 8) && plan->possible > plan->least
 			? plan->possible
 			: plan->least;
 	if (plan->possible < plan->least || plan->survey_only)
