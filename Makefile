@@ -6,6 +6,7 @@
 #   make check               set up everything, build, run lint and all tests
 #   make test                unit tests only (FILTER=word: those whose name has it)
 #   make sim                 simulation tests only (SEEDS=N: N seeds; SEED=x: that one again)
+#   make year                a simulated year of a household (DAYS=365)
 #   make soak                seeded simulations for a given time (SOAK=10m)
 #   make long                100,000 connects, and the simulations with more fates of each cut
 #   make lint                layers, format, function length and so on
@@ -47,7 +48,7 @@ tool = $(shell $(1))$(if $(filter 0,$(.SHELLSTATUS)),,$(error $(1) failed))
 early := check run clean help lint format board-wear
 late := $(filter-out $(early),$(or $(MAKECMDGOALS),all))
 
-.PHONY: all check run test sim soak long lint format tidy bench sizes install clean help test-programs \
+.PHONY: all check run test sim soak year long lint format tidy bench sizes install clean help test-programs \
 	bench-programs board-wear
 all:
 
@@ -278,6 +279,10 @@ sim: $(simtests)
 
 soak: $(simtests)
 	$(Q)tests/run-soak
+
+# A whole year of a household, with a clock and without.
+year: build/sim/sim_year
+	$(Q)DAYS=$(or $(DAYS),365) build/sim/sim_year
 
 # What make check has no time for; CI runs it as well.
 long: all $(trap) $(simtests)

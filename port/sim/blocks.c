@@ -242,7 +242,7 @@ uint64_t blocks_needed(const struct blocks *b, uint64_t offset, size_t len)
 	return needed;
 }
 
-uint64_t blocks_mark(struct blocks *b, uint64_t offset, uint64_t len, uint64_t sync)
+uint64_t blocks_mark(struct blocks *b, uint64_t offset, uint64_t len, uint64_t sync, const char *path)
 {
 	uint64_t marked = 0;
 
@@ -252,6 +252,8 @@ uint64_t blocks_mark(struct blocks *b, uint64_t offset, uint64_t len, uint64_t s
 		if (s && s->synced_by != sync) {
 			s->synced_by = sync;
 			marked++;
+			if (on_program)
+				on_program(path, i);
 		}
 	}
 	return marked;

@@ -21,6 +21,7 @@ const struct sim_policy sim_first_lost = {.keep = 1, .grown = 50, .resizes = 100
 
 struct settings settings;
 struct counters counters;
+void (*on_program)(const char *path, uint64_t block);
 
 static struct {
 	uint64_t at;  /* changing operations until it fails; 0: not armed */
@@ -53,6 +54,7 @@ void cut_reset(void)
 	memset(&counters, 0, sizeof counters);
 	memset(faults, 0, sizeof faults);
 	memset(&cut, 0, sizeof cut);
+	on_program = NULL;
 }
 
 void sim_reset(uint64_t seed)
@@ -455,6 +457,16 @@ void sim_sync_time(uint64_t least_us, uint64_t most_us)
 uint64_t sim_bytes_written(void)
 {
 	return counters.bytes;
+}
+
+uint64_t sim_bytes_read(void)
+{
+	return counters.read;
+}
+
+void sim_on_program(void (*program)(const char *path, uint64_t block))
+{
+	on_program = program;
 }
 
 uint64_t sim_blocks_synced(void)

@@ -232,6 +232,7 @@ int64_t port_read(port_file f, uint64_t offset, void *data, size_t len)
 	if (len > h->node->size[NOW] - offset)
 		len = (size_t)(h->node->size[NOW] - offset);
 	blocks_read(&h->node->blocks, NOW, offset, data, len);
+	counters.read += len;
 	return (int64_t)len;
 }
 
@@ -304,7 +305,7 @@ int port_write_pieces(port_file f, uint64_t offset, const struct port_piece *pie
 }
 
 /* Takes the changes up to a number off the node; with durable they are applied. */
-static void settle(struct node *n, uint64_t limit, bool durable)
+static void settle(struct node *n, uint64_t limit, bool durable, const char *path)
 {
 	uint64_t sync = ++counters.syncs;
 
@@ -314,7 +315,7 @@ static void settle(struct node *n, uint64_t limit, bool durable)
 		if (durable)
 			change_apply(n, c, DURABLE);
 		if (durable && c->data)
-			counters.blocks += blocks_mark(&n->blocks, c->offset, c->len, sync);
+			counters.blocks += blocks_mark(&n->blocks, c->offset, c->len, sync, path);
 		n->changes = c->next;
 		free(c->data);
 		free(c);
@@ -354,7 +355,7 @@ int port_sync_done(port_file f)
 		return E_AGAIN;
 	h->syncing = false;
 	had = h->node->changes != NULL;
-	settle(h->node, h->sync_limit, h->sync_result == OK);
+	settle(h->node, h->sync_limit, h->sync_result == OK, h->path);
 	if (h->sync_result != OK && had) {
 		h->node->false_now = true;
 		if (chance_percent(CHANCE_DISK, 50)) {

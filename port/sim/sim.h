@@ -164,8 +164,12 @@ uint64_t sim_charged(const char *path);
 /* Since sim_reset. Blocks counts each 4 KiB block once for every sync that
  * covers it, which is what flash programs at least. */
 uint64_t sim_bytes_written(void);
+uint64_t sim_bytes_read(void);
 uint64_t sim_blocks_synced(void);
 uint64_t sim_syncs(void);
+/* Called for each 4 KiB block that a sync covers (NULL: none), which is one program of
+ * that place of the file. */
+void sim_on_program(void (*program)(const char *path, uint64_t block));
 /* Open files, directories included; 0 when nothing leaks. */
 unsigned sim_open_files(void);
 

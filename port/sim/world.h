@@ -56,8 +56,8 @@ void blocks_cut(struct blocks *b, enum side side, uint64_t offset);
 void blocks_same(struct blocks *b, enum side to);
 /* Bytes of new blocks that a write would need. */
 uint64_t blocks_needed(const struct blocks *b, uint64_t offset, size_t len);
-/* Marks the blocks of a range as covered by a sync: how many were not yet. */
-uint64_t blocks_mark(struct blocks *b, uint64_t offset, uint64_t len, uint64_t sync);
+/* Marks the blocks of a range of a file as covered by a sync: how many were not yet. */
+uint64_t blocks_mark(struct blocks *b, uint64_t offset, uint64_t len, uint64_t sync, const char *path);
 /* Blocks that were overwritten or freed, to be found again as garbage. They go
  * with an image: what was written after it never was. */
 #define STALE_BLOCKS 64
@@ -193,9 +193,11 @@ struct settings {
 	uint64_t sync_least, sync_most;
 };
 struct counters {
-	uint64_t ops, failed, bytes, blocks, syncs, changes;
+	uint64_t ops, failed, bytes, read, blocks, syncs, changes;
 };
 extern struct settings settings;
+/* Of sim_on_program; may be NULL. */
+extern void (*on_program)(const char *path, uint64_t block);
 extern struct counters counters;
 
 #endif
