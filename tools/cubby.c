@@ -35,7 +35,7 @@ static const struct tool_command {
 	{ "evict", "[--dry-run [--all] [--user NAME] | --plan ID | --log] [--json]",
 		"lets old mail go down to the low mark; shows what would go, carries that out, tells what went",
 		tool_evict },
-	{ "check", "[--repair]", "verifies the whole store; --repair, without a server, makes it whole",
+	{ "check", "[--json | --repair]", "verifies the whole store; --repair, without a server, makes it whole",
 		tool_check },
 	{ "backup", "FILE|-", "all mail and users as they are now, into a file or to standard output", tool_backup },
 	{ "restore", "FILE|-", "makes an empty store what the backup holds, without a server", tool_restore },

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "control/json.h"
 #include "port/system.h"
 #include "tools/cubby.h"
 #include "tools/cubby_box.h"
@@ -40,10 +41,55 @@ int tool_status(struct tool_args *args)
 	return err == OK ? TOOL_OK : TOOL_FAILED;
 }
 
+/* ---- check ---- */
+
+struct check_output {
+	bool json;
+	unsigned said;
+};
+
+static void say_finding_bytes(void *context, struct bytes line)
+{
+	struct check_output *o = context;
+	uint8_t space[2 * TOOL_LINE];
+	struct buf out;
+
+	if (!o->json) {
+		say_line(NULL, line);
+		return;
+	}
+	buf_init(&out, space, sizeof space);
+	buf_puts(&out, o->said++ ? ",\n  " : "\n  ");
+	json_string(&out, line);
+	(void)port_stdout(out.data, out.len);
+}
+
 static void say_finding(void *context, const char *line)
 {
-	(void)context;
-	tool_say("%s", line);
+	say_finding_bytes(context, bytes_of(line));
+}
+
+/* Without a server the store is opened. */
+static int check_all(struct check_output *o)
+{
+	const struct intake_place *place;
+	struct bytes rest;
+	uint64_t cursor = 0;
+	int err = box_connect();
+
+	if (err == OK) {
+		server_word("CHECK");
+		(void)server_line_end();
+		return server_reply(say_finding_bytes, o, &rest);
+	}
+	if (err == E_CLOSED)
+		err = box_open_store(&place);
+	if (err != OK)
+		return E_ACCESS; /* that was said */
+	while ((err = store_check(place->store, &cursor, say_finding, o)) == E_AGAIN)
+		;
+	box_close_store();
+	return err;
 }
 
 /* "anna: INBOX: uid 12: the message is lost" */
@@ -83,34 +129,37 @@ static int repair(void)
 
 int tool_check(struct tool_args *args)
 {
-	const struct intake_place *place;
-	bool mend = tool_option(args, "--repair");
-	struct bytes rest;
-	uint64_t cursor = 0;
+	struct check_output out = { 0 };
+	bool mend = false;
 	int err;
 
-	if (!tool_no_more(args))
+	while (args->at < args->n) {
+		if (tool_option(args, "--repair"))
+			mend = true;
+		else if (tool_option(args, "--json"))
+			out.json = true;
+		else
+			return tool_no_more(args), TOOL_USAGE;
+	}
+	if (mend && out.json) {
+		tool_complain("these options do not go together");
 		return TOOL_USAGE;
+	}
 	if (box_read_config() != OK)
 		return TOOL_CANT_CHECK;
 	if (mend)
 		return repair();
-	err = box_connect();
-	if (err == OK) {
-		server_word("CHECK");
-		(void)server_line_end();
-		err = server_reply(say_line, NULL, &rest);
-	} else if (err == E_CLOSED) {
-		err = box_open_store(&place);
-		if (err != OK)
-			return TOOL_CANT_CHECK;
-		while ((err = store_check(place->store, &cursor, say_finding, NULL)) == E_AGAIN)
-			;
-		box_close_store();
-	}
-	if (err == OK)
+	if (out.json)
+		tool_say("{\"findings\": [");
+	err = check_all(&out);
+	if (out.json)
+		tool_say("%s], \"whole\": %s}", out.said ? "\n" : "",
+			err == OK                  ? "true"
+				: err == E_DAMAGED ? "false"
+						   : "null");
+	else if (err == OK)
 		tool_say("the store is whole");
-	else if (err != E_ACCESS)
+	if (err != OK && err != E_ACCESS && !(out.json && err == E_DAMAGED))
 		tool_complain("the store: %s", server_text(err));
 	return err == OK ? TOOL_OK : err == E_DAMAGED ? TOOL_FAILED : TOOL_CANT_CHECK;
 }

@@ -209,6 +209,7 @@ struct check {
 	struct store_cursor cursor;
 	struct tally tally;
 	uint64_t modseq, offset, findings, references, counted, lsn;
+	uint64_t live, in_log, in_segments; /* bytes of mail: by the objects, of that in the log, by the segments */
 };
 
 struct store {

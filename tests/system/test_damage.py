@@ -1,6 +1,7 @@
 """Flash that forgets: a message whose bytes fail their checksum is told of, never given out, and costs no other."""
 
 import glob
+import json
 import time
 import unittest
 
@@ -57,7 +58,9 @@ class Damage(unittest.TestCase):
             checked = box.cubby("check")
             self.assertEqual(checked.returncode, 1, checked)
             for uid in 1, 2:
-                self.assertRegex(checked.out, r"(?i)uid %d\b" % uid)
+                self.assertRegex(checked.out, r"INBOX of user \d+ uid %d: the message is damaged" % uid)
+            found = json.loads(box.cubby("check", "--json").out)
+            self.assertEqual((found["whole"], len(found["findings"])), (False, 2))
             time.sleep(6)
             with Imap(box, login="anna") as c:
                 c.ok("SELECT INBOX")
