@@ -60,7 +60,7 @@ static struct client {
 	unsigned act;
 	bool has_act;
 	uint32_t uids[LINES_MOST], found[LINES_MOST]; /* of the command; of SEARCH */
-	unsigned uids_n, found_n;
+	unsigned uids_n, found_n, found_of;
 	uint32_t content;
 	uint8_t flags, clear; /* of APPEND; what a silent STORE sets and clears */
 	bool silent, literal_waits, was_told;
@@ -444,6 +444,7 @@ static void hear_search(struct client *c, const char *line)
 	const char *at = line + 8;
 	char *end;
 
+	c->found_of = c->n; /* what comes during the command is told behind it */
 	c->found_n = 0;
 	while (*at == ' ') {
 		c->found[c->found_n++] = (uint32_t)strtoul(at + 1, &end, 10);
@@ -576,9 +577,9 @@ static void keep(struct client *c, uint64_t modseq)
 
 static void found_all(struct client *c)
 {
-	if (c->found_n < c->n)
-		broken("SEARCH ALL finds %u of %u", c->found_n, c->n);
-	for (unsigned i = 0; i < c->n; i++)
+	if (c->found_n < c->found_of)
+		broken("SEARCH ALL finds %u of %u", c->found_n, c->found_of);
+	for (unsigned i = 0; i < c->found_of; i++)
 		put_line(c, i, c->found[i]);
 }
 

@@ -511,6 +511,19 @@ static int strokes_of(unsigned box, uint32_t uid, uint8_t bit, const struct stro
 	return n;
 }
 
+/* Whether any change, of whatever fate, left the flag so: where the order is not
+ * known a death may have kept each of them. */
+static bool once_so(unsigned box, uint32_t uid, uint8_t bit, bool on)
+{
+	for (unsigned i = 0; i < log_.strokes_n; i++) {
+		const struct stroke *s = &log_.strokes[i];
+
+		if (s->box == box && s->uid == uid && ((on ? s->set : s->clear) & bit))
+			return true;
+	}
+	return false;
+}
+
 struct bounds {
 	uint64_t kept, missing; /* sent last of what is there; answered first of what is missing */
 };
@@ -522,7 +535,8 @@ static void audit_flag(unsigned box, struct fact *f, uint8_t bit, struct bounds 
 	bool on = f->hold & bit;
 
 	if (n < 0 || !dead) {
-		if (!((on ? f->one : f->zero) & bit) && !(dead && (on ? f->base_one : f->base_zero) & bit))
+		if (!((on ? f->one : f->zero) & bit) && !(dead && (on ? f->base_one : f->base_zero) & bit) &&
+			!(dead && once_so(box, f->uid, bit, on)))
 			broken("%s: UID %u has flag %x %s, which nobody did", world.box[box].name, f->uid, bit,
 				on ? "set" : "unset");
 		return;
