@@ -554,7 +554,7 @@ static void learn_changes(struct client *c)
 			c->lines[i].flags = k->lines[j].flags;
 			c->lines[i].has_flags = true;
 		}
-		if (!c->lines[i].has_flags && c->lines[i].uid < c->uidnext)
+		if (!c->lines[i].has_flags && c->lines[i].uid && c->lines[i].uid < c->uidnext)
 			broken("%s: UID %u is new since MODSEQ %llu and was not told", world.box[c->box].name,
 				c->lines[i].uid, (unsigned long long)k->modseq);
 	}
