@@ -23,7 +23,8 @@
 #define GARBAGE_PART 8
 /* Before mail is let go: those of which this part is garbage, which small messages
  * leave that came one by one, each with a block of its own. Copying costs less
- * than half of what it wins. */
+ * than half of what it wins. Not for less than a segment in all: there is always
+ * one of which the last mail to go has left a part, and that part goes next. */
 #define PACK_PART 2
 /* Messages that one slice of cleaning looks at. */
 #define CLEAN_RECORDS 32
@@ -94,6 +95,8 @@ static bool look_at(struct store *st, uint32_t id, const struct segment *row)
 		}
 		return gone;
 	}
+	if (garbage >= row->size / PACK_PART && garbage && !failed(st, id))
+		look->packable += garbage;
 	if (garbage && !failed(st, id) &&
 		(!look->victim || garbage * look->victim_size > look->victim_garbage * row->size)) {
 		look->victim = id;
@@ -346,7 +349,7 @@ int clean_slice(struct store *st)
 		st->checkpoint_due = true;
 		return E_AGAIN;
 	}
-	if (pack && look->victim && look->victim_garbage >= look->victim_size / PACK_PART)
+	if (pack && look->victim && look->packable >= st->super.segment_size)
 		return clean_begin(st, look->victim);
 	if (pack && !look->pack)
 		return E_AGAIN; /* it had not seen all with that in mind */

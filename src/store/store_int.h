@@ -195,6 +195,7 @@ struct look {
 	bool held;            /* one could go but for a backup */
 	uint32_t victim;      /* the one with the most garbage for its size, 0: none worth it */
 	uint64_t victim_garbage, victim_size;
+	uint64_t packable;    /* what packing all that is worth it wins */
 	uint64_t garbage;     /* garbage_made when it began */
 };
 
