@@ -84,7 +84,12 @@ class Idle(unittest.TestCase):
             for session in a, c:
                 session.ok("SELECT INBOX")
             idle(a)
+            last = -1
             before = box.status()["flash"]["syncs"]
+            while last != before:  # the reserve is made in the first turns
+                last = before
+                time.sleep(0.3)
+                before = box.status()["flash"]["syncs"]
             for i in range(20):
                 c.ok("STORE 1 %sFLAGS.SILENT (\\Flagged)" % "+-"[i % 2])
                 hears(a, b" FETCH (")

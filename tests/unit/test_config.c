@@ -212,7 +212,7 @@ T_TEST(says_what_is_wrong)
 		{ "connections 0", "connections: expected a number from 1 to 1700, got \"0\"" },
 		{ "connections 4M", "got \"4M\"" },
 		{ "connections -1", "got \"-1\"" },
-		{ "flag-delay 5x", "flag-delay: expected a time (digits, then s, m, h or d) from 0 to 1h, got \"5x\"" },
+		{ "flag-delay 5x", "flag-delay: expected a time (seconds, or digits and s, m, h or d) from 0 to 1h, got \"5x\"" },
 		{ "idle-notify 1d", "from 30s to 29m, got \"1d\"" },
 		{ "scram-iterations 4095", "from 4096 to 10000000, got \"4095\"" },
 		{ "cleartext-login sometimes", "expected never|loopback|always, got \"sometimes\"" },
