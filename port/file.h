@@ -106,6 +106,9 @@ int port_rename(const char *from, const char *to);
 int port_mkdir(const char *path); /* mode 0700; E_EXIST when there */
 int port_rmdir(const char *path);
 int port_sync_dir(const char *path);
+/* port_sync_dir of the directory that `path` is in: its name is durable then, or
+ * that it is gone. E_LIMIT: too long. */
+int port_sync_name(const char *path);
 bool port_exists(const char *path);
 bool port_is_dir(const char *path);
 

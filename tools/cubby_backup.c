@@ -60,20 +60,6 @@ static int out_write(void *context, const void *data, size_t len)
 	return out.err;
 }
 
-static int sync_directory(const char *file)
-{
-	char dir[PORT_PATH_MAX];
-	size_t n = strlen(file);
-
-	while (n > 0 && file[n - 1] != '/')
-		n--;
-	if (n == 0)
-		return port_sync_dir(".");
-	memcpy(dir, file, n);
-	dir[n > 1 ? n - 1 : n] = '\0';
-	return port_sync_dir(dir);
-}
-
 static int out_close(int err)
 {
 	if (!out.path)
@@ -87,7 +73,7 @@ static int out_close(int err)
 	}
 	err = port_rename(out.part, out.path);
 	if (err == OK)
-		err = sync_directory(out.path);
+		err = port_sync_name(out.path);
 	if (err != OK)
 		tool_complain("the backup is complete, but %s can't become %s: %s", out.part, out.path, err_text(err));
 	return err;

@@ -136,21 +136,6 @@ static int write_new(struct accounts *a, struct output *o, const struct change *
 	return err == OK ? port_sync(o->file) : err;
 }
 
-static int sync_directory(const char *file)
-{
-	char dir[PORT_PATH_MAX];
-	size_t n = strlen(file);
-
-	while (n > 0 && file[n - 1] != '/')
-		n--;
-	if (n == 0)
-		return port_sync_dir(".");
-	memcpy(dir, file, n);
-	/* "/users" is in "/" itself. */
-	dir[n > 1 ? n - 1 : n] = '\0';
-	return port_sync_dir(dir);
-}
-
 static int open_new(struct accounts *a, struct output *o)
 {
 	char path[PORT_PATH_MAX];
@@ -175,7 +160,7 @@ static int put_in_force(struct accounts *a, struct output *o, int err)
 		(void)port_remove(path);
 		return err;
 	}
-	err = sync_directory(a->path);
+	err = port_sync_name(a->path);
 	(void)accounts_reload(a);
 	return err;
 }

@@ -255,19 +255,12 @@ static int write_beside(const char *path, const unsigned char *text)
 
 static int put_in_place(const char *path)
 {
-	char fresh[PORT_PATH_MAX], dir[PORT_PATH_MAX];
-	size_t n = strlen(path);
+	char fresh[PORT_PATH_MAX];
 	int err = beside(path, fresh);
 
 	if (err == OK)
 		err = port_rename(fresh, path);
-	if (err != OK)
-		return err;
-	while (n > 0 && path[n - 1] != '/')
-		n--;
-	memcpy(dir, path, n);
-	dir[n > 1 ? n - 1 : n] = '\0';
-	return port_sync_dir(n ? dir : ".");
+	return err == OK ? port_sync_name(path) : err;
 }
 
 static void remove_beside(const char *path)

@@ -1,7 +1,5 @@
 /* Changing the configuration file: the new one is written beside it, read as a
  * whole, and only then put in its place. */
-#include <string.h>
-
 #include "base/err.h"
 #include "base/text.h"
 #include "control/config_int.h"
@@ -111,20 +109,6 @@ static int edit_file(struct edit *e, port_file in)
 	return e->value.data && !e->done ? put_new(e, bytes_make(NULL, 0)) : OK;
 }
 
-static int sync_directory(const char *path)
-{
-	char dir[PORT_PATH_MAX];
-	size_t n = strlen(path);
-
-	while (n > 0 && path[n - 1] != '/')
-		n--;
-	if (n == 0)
-		return port_sync_dir(".");
-	memcpy(dir, path, n);
-	dir[n > 1 ? n - 1 : n] = '\0';
-	return port_sync_dir(dir);
-}
-
 static int replace(struct edit *e, const char *path, const char *fresh, struct config *scratch, config_report *report,
 	void *context)
 {
@@ -150,7 +134,7 @@ static int replace(struct edit *e, const char *path, const char *fresh, struct c
 	if (err == OK)
 		err = port_rename(fresh, path);
 	if (err == OK)
-		return sync_directory(path);
+		return port_sync_name(path);
 	(void)port_remove(fresh);
 	return err;
 }
