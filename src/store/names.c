@@ -28,19 +28,29 @@ static void put_byte(struct names *n, unsigned byte)
 	(void)buf_putc(&n->out, (uint8_t)byte);
 }
 
-static void put_word(struct names *n, uint32_t word)
+void names_put_word(struct buf *out, uint32_t word)
 {
 	uint8_t bytes[4];
 
 	put_le32(bytes, word);
-	(void)buf_put(&n->out, bytes, sizeof bytes);
+	(void)buf_put(out, bytes, sizeof bytes);
+}
+
+void names_put_name(struct buf *out, struct bytes name)
+{
+	(void)buf_putc(out, (uint8_t)name.len);
+	(void)buf_putc(out, (uint8_t)(name.len >> 8));
+	(void)buf_putb(out, name);
+}
+
+static void put_word(struct names *n, uint32_t word)
+{
+	names_put_word(&n->out, word);
 }
 
 static void put_name(struct names *n, struct bytes name)
 {
-	put_byte(n, (unsigned)name.len & 0xFF);
-	put_byte(n, (unsigned)name.len >> 8);
-	(void)buf_putb(&n->out, name);
+	names_put_name(&n->out, name);
 }
 
 static int names_begin(struct store *st, struct names *n)

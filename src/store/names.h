@@ -3,6 +3,8 @@
 #ifndef STORE_NAMES_H
 #define STORE_NAMES_H
 
+#include "base/bytes.h"
+
 enum names_op {
 	NAMES_CREATE = 1, /* id, owner, parent, uidvalidity, uses, level */
 	NAMES_DELETE,     /* id */
@@ -20,5 +22,9 @@ enum names_op {
 /* Names whose hashes are equal take the next places; more of them than this
  * can't be made without the key of the hash. */
 #define NAMES_PROBES 4
+
+/* Fields of an operation. */
+void names_put_word(struct buf *out, uint32_t word);
+void names_put_name(struct buf *out, struct bytes name);
 
 #endif

@@ -29,21 +29,6 @@ int relog_apply(struct store *st, const struct record *r, const uint8_t *body)
 	return OK;
 }
 
-static void put_word(struct buf *out, uint32_t word)
-{
-	uint8_t bytes[4];
-
-	put_le32(bytes, word);
-	(void)buf_put(out, bytes, sizeof bytes);
-}
-
-static void put_name(struct buf *out, struct bytes name)
-{
-	(void)buf_putc(out, name.len & 0xFF);
-	(void)buf_putc(out, (uint8_t)(name.len >> 8));
-	(void)buf_putb(out, name);
-}
-
 /* Whether a row of at most that many bytes still fits. */
 static bool fits(const struct buf *out, size_t bytes)
 {
@@ -61,9 +46,9 @@ static int put_keywords(struct store *st, const struct mailbox *m, struct buf *o
 		if (n < 0)
 			return n;
 		(void)buf_putc(out, NAMES_KEYWORD);
-		put_word(out, m->id);
+		names_put_word(out, m->id);
 		(void)buf_putc(out, (uint8_t)bit);
-		put_name(out, bytes_make(name, (size_t)n));
+		names_put_name(out, bytes_make(name, (size_t)n));
 	}
 	return OK;
 }
@@ -89,12 +74,12 @@ static int put_mailboxes(struct store *st, struct key *from, struct buf *out, bo
 		if (m.doomed)
 			continue;
 		(void)buf_putc(out, NAMES_CREATE);
-		put_word(out, m.id);
-		put_word(out, m.owner);
-		put_word(out, m.parent);
-		put_word(out, m.uidvalidity);
+		names_put_word(out, m.id);
+		names_put_word(out, m.owner);
+		names_put_word(out, m.parent);
+		names_put_word(out, m.uidvalidity);
 		(void)buf_putc(out, m.uses);
-		put_name(out, bytes_make(m.level, m.level_len));
+		names_put_name(out, bytes_make(m.level, m.level_len));
 		err = put_keywords(st, &m, out);
 		if (err != OK)
 			return err;
@@ -118,9 +103,9 @@ static int put_subscriptions(struct store *st, struct key *from, struct buf *out
 		from->lo++;
 		from->hi += from->lo == 0;
 		(void)buf_putc(out, NAMES_SUBSCRIBE);
-		put_word(out, (uint32_t)found.hi);
+		names_put_word(out, (uint32_t)found.hi);
 		(void)buf_putc(out, 1);
-		put_name(out, bytes_make(name, (size_t)n));
+		names_put_name(out, bytes_make(name, (size_t)n));
 	}
 	return n < 0 && n != E_NOENT && n != E_LIMIT ? n : OK;
 }

@@ -242,21 +242,6 @@ static int take_user(struct store_restore *r, struct bytes p)
 	return err;
 }
 
-static void put_word(struct buf *out, uint32_t word)
-{
-	uint8_t bytes[4];
-
-	put_le32(bytes, word);
-	(void)buf_put(out, bytes, sizeof bytes);
-}
-
-static void put_name(struct buf *out, struct bytes name)
-{
-	(void)buf_putc(out, (uint8_t)name.len);
-	(void)buf_putc(out, (uint8_t)(name.len >> 8));
-	(void)buf_putb(out, name);
-}
-
 #define OPERATION_BYTES (64 + LIMIT_MAILBOX_NAME)
 
 /* Room for the operations of one record: E_AGAIN when a commit comes first. */
@@ -334,9 +319,9 @@ static int take_mailbox(struct store_restore *r, struct bytes p)
 		return err;
 	(void)buf_putc(&out, NAMES_CREATE);
 	(void)buf_put(&out, p.data, 12);
-	put_word(&out, r->st->super.next_uidvalidity++);
+	names_put_word(&out, r->st->super.next_uidvalidity++);
 	(void)buf_putc(&out, p.data[32]);
-	put_name(&out, bytes_part(p, BACKUP_MAILBOX_BYTES, p.len));
+	names_put_name(&out, bytes_part(p, BACKUP_MAILBOX_BYTES, p.len));
 	(void)buf_putc(&out, NAMES_RESTORED);
 	(void)buf_put(&out, p.data, 4);
 	(void)buf_put(&out, p.data + 16, 4);
@@ -363,7 +348,7 @@ static int take_keyword(struct store_restore *r, struct bytes p)
 		return err;
 	(void)buf_putc(&out, NAMES_KEYWORD);
 	(void)buf_put(&out, p.data, 5);
-	put_name(&out, bytes_part(p, 5, p.len));
+	names_put_name(&out, bytes_part(p, 5, p.len));
 	return names_end(r->st, &out);
 }
 
@@ -382,7 +367,7 @@ static int take_subscription(struct store_restore *r, struct bytes p)
 	(void)buf_putc(&out, NAMES_SUBSCRIBE);
 	(void)buf_put(&out, p.data, 4);
 	(void)buf_putc(&out, 1);
-	put_name(&out, bytes_part(p, 4, p.len));
+	names_put_name(&out, bytes_part(p, 4, p.len));
 	return names_end(r->st, &out);
 }
 
