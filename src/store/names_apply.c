@@ -47,6 +47,13 @@ static struct bytes take_name(struct fields *f)
 	return take(f, low | (unsigned)take_byte(f) << 8);
 }
 
+static struct store_quota take_quota(struct fields *f)
+{
+	struct bytes b = take(f, 16);
+
+	return f->bad ? (struct store_quota){ 0 } : (struct store_quota){ le64(b.data), le64(b.data + 8) };
+}
+
 /* ---- mailboxes ---- */
 
 bool names_take(struct bytes *rest, struct names_fields *out)
@@ -96,6 +103,10 @@ bool names_take(struct bytes *rest, struct names_fields *out)
 		break;
 	case NAMES_FORGET:
 		out->owner = take_word(&f);
+		break;
+	case NAMES_QUOTA:
+		out->owner = take_word(&f);
+		out->quota = take_quota(&f);
 		break;
 	default:
 		return false;
@@ -323,13 +334,9 @@ static int do_forget(struct store *st, uint32_t owner)
 static int do_quota(struct store *st, struct fields *f)
 {
 	uint32_t owner = take_word(f);
-	struct bytes limits = take(f, 16);
-	struct store_quota quota;
+	struct store_quota quota = take_quota(f);
 
-	if (f->bad)
-		return E_SYNTAX;
-	quota = (struct store_quota){ le64(limits.data), le64(limits.data + 8) };
-	return quota_apply(st, owner, &quota);
+	return f->bad ? E_SYNTAX : quota_apply(st, owner, &quota);
 }
 
 /* ---- all of them ---- */

@@ -4,8 +4,6 @@
 
 #include "base/le.h"
 
-#define QUOTA_BYTES 16
-
 /* ---- asking ---- */
 
 void store_quota(struct store *st, uint32_t owner, struct store_quota *quota)

@@ -196,6 +196,11 @@ static int apply_operations(struct store *st, struct bytes rest, uint64_t lsn)
 			err = doom_range(st, 0, UINT32_MAX, f.owner, 0);
 			if (err == OK)
 				err = clear_rows(st, TREE_SUBSCRIBED, f.owner, false);
+			if (err == OK)
+				err = quota_forget(st, f.owner);
+			break;
+		case NAMES_QUOTA:
+			err = quota_apply(st, f.owner, &f.quota);
 			break;
 		default:
 			err = change_row(st, &f);
@@ -215,18 +220,18 @@ static int apply_catalogue(struct store *st, const struct record *r, const uint8
 
 	if (r->body_len < RELOG_HEADER)
 		return E_SYNTAX;
-	if (body[3])
-		err = clear_rows(st, TREE_SUBSCRIBED, 0, true);
+	if (body[3] && body[0] != RELOG_MAILBOXES)
+		err = clear_rows(st, body[0] == RELOG_QUOTAS ? TREE_QUOTA : TREE_SUBSCRIBED, 0, true);
 	if (err == OK)
 		err = apply_operations(st, bytes_make(body + RELOG_HEADER, r->body_len - RELOG_HEADER), r->lsn);
-	if (err == OK && body[0] == 0)
+	if (err == OK && body[0] == RELOG_MAILBOXES)
 		err = doom_range(st, le32(body + 4), le32(body + 8), 0, r->lsn);
 	if (st->super.next_mailbox < le32(body + 12))
 		st->super.next_mailbox = le32(body + 12);
 	if (st->super.next_uidvalidity < le32(body + 16))
 		st->super.next_uidvalidity = le32(body + 16);
 	/* The last part of the mailboxes: what is below and not known was deleted. */
-	if (err == OK && body[0] == 0 && le32(body + 8) == UINT32_MAX && le32(body + 12) > b->covers)
+	if (err == OK && body[0] == RELOG_MAILBOXES && le32(body + 8) == UINT32_MAX && le32(body + 12) > b->covers)
 		b->covers = le32(body + 12);
 	return err;
 }

@@ -1,5 +1,5 @@
-/* The catalogue in the log. Records of mailboxes, keywords and subscriptions die
- * with their segments; the index has what they made, and as long as there is an
+/* The catalogue in the log. Records of mailboxes, keywords, subscriptions and users'
+ * limits die with their segments; the index has what they made, and as long as there is an
  * index nobody misses them. For the day when it is lost the whole catalogue is
  * logged again before a segment goes that holds the last of it: parts of the
  * form of FORMAT.md section 3, in records that change nothing when they are
@@ -14,8 +14,6 @@
 /* Bytes of one part's operations. The longest row of the catalogue, with all of
  * its keywords, takes less than half of it. */
 #define PART 12288u
-
-enum { KIND_MAILBOXES, KIND_SUBSCRIPTIONS };
 
 int relog_apply(struct store *st, const struct record *r, const uint8_t *body)
 {
@@ -110,28 +108,66 @@ static int put_subscriptions(struct store *st, struct key *from, struct buf *out
 	return n < 0 && n != E_NOENT && n != E_LIMIT ? n : OK;
 }
 
+static int put_quotas(struct store *st, struct key *from, struct buf *out, bool *more)
+{
+	uint64_t table = tree_key(TREE_QUOTA, 0, 0).hi;
+	uint8_t row[QUOTA_BYTES];
+	struct key found;
+	int n;
+
+	*more = false;
+	while ((n = tree_seek(&st->tree, *from, &found, row, sizeof row)) == QUOTA_BYTES && found.hi == table) {
+		if (!fits(out, NAMES_QUOTA_BYTES)) {
+			*more = true;
+			return OK;
+		}
+		from->lo = found.lo + 1;
+		(void)buf_putc(out, NAMES_QUOTA);
+		names_put_word(out, (uint32_t)found.lo);
+		(void)buf_put(out, row, sizeof row);
+	}
+	return n < 0 && n != E_NOENT && n != E_LIMIT ? n : OK;
+}
+
+static const struct {
+	enum tree_table table;
+	uint64_t first; /* lowest number in it */
+	int (*put)(struct store *st, struct key *from, struct buf *out, bool *more);
+} kinds[RELOG_KINDS] = {
+	[RELOG_MAILBOXES] = { TREE_MAILBOX, 1, put_mailboxes },
+	[RELOG_SUBSCRIPTIONS] = { TREE_SUBSCRIBED, 0, put_subscriptions },
+	[RELOG_QUOTAS] = { TREE_QUOTA, 0, put_quotas },
+};
+
+static void begin_kind(struct relog *g, enum relog_kind kind)
+{
+	g->kind = kind;
+	g->from = tree_key(kinds[kind].table, 0, kinds[kind].first);
+	g->fresh = true;
+}
+
 /* Stages the next part. */
 static int log_part(struct store *st)
 {
 	struct relog *g = &st->relog;
 	uint8_t *body = log_body(st, RELOG_HEADER + PART);
 	uint32_t from = (uint32_t)g->from.lo;
-	bool more, fresh = g->subscriptions && g->from.hi == tree_key(TREE_SUBSCRIBED, 0, 0).hi;
+	bool more, last;
 	struct buf out;
 	int err;
 
 	if (!body)
 		return E_AGAIN;
 	buf_init(&out, body + RELOG_HEADER, PART);
-	err = g->subscriptions ? put_subscriptions(st, &g->from, &out, &more)
-			       : put_mailboxes(st, &g->from, &out, &more);
+	err = kinds[g->kind].put(st, &g->from, &out, &more);
 	if (err != OK)
 		return err;
+	last = g->kind + 1 == RELOG_KINDS && !more;
 	memset(body, 0, RELOG_HEADER);
-	body[0] = g->subscriptions ? KIND_SUBSCRIPTIONS : KIND_MAILBOXES;
+	body[0] = (uint8_t)g->kind;
 	body[1] = g->first == 0;
-	body[2] = g->subscriptions && !more;
-	body[3] = fresh;
+	body[2] = last;
+	body[3] = g->fresh;
 	put_le32(body + 4, from);
 	put_le32(body + 8, more ? (uint32_t)g->from.lo - 1 : UINT32_MAX);
 	put_le32(body + 12, st->super.next_mailbox);
@@ -139,12 +175,11 @@ static int log_part(struct store *st)
 	g->last = log_add(st, RECORD_CATALOGUE, RELOG_HEADER + out.len);
 	if (g->first == 0)
 		g->first = g->last;
-	if (body[2])
+	g->fresh = false;
+	if (last)
 		g->busy = false;
-	if (!more && !g->subscriptions) {
-		g->subscriptions = true;
-		g->from = tree_key(TREE_SUBSCRIBED, 0, 0);
-	}
+	else if (!more)
+		begin_kind(g, g->kind + 1);
 	(void)log_wait(st);
 	return E_AGAIN;
 }
@@ -173,7 +208,9 @@ int relog_before(struct store *st, const struct segment *going)
 	/* It is the catalogue as it is at the place where it stands in the log. */
 	if (!log_wait_idle(st))
 		return E_AGAIN;
-	if (!st->relog.busy)
-		st->relog = (struct relog){ .busy = true, .from = tree_key(TREE_MAILBOX, 0, 1) };
+	if (!st->relog.busy) {
+		st->relog = (struct relog){ .busy = true };
+		begin_kind(&st->relog, RELOG_MAILBOXES);
+	}
 	return log_part(st);
 }

@@ -150,10 +150,14 @@ struct super {
 };
 
 /* The catalogue on its way into the log. */
+/* Of what a part of the catalogue tells, in this order. */
+enum relog_kind { RELOG_MAILBOXES, RELOG_SUBSCRIPTIONS, RELOG_QUOTAS, RELOG_KINDS };
+
 struct relog {
 	bool busy;
 	bool owed;            /* a segment with a part of it went while there was no room */
-	bool subscriptions;   /* the mailboxes are done */
+	enum relog_kind kind; /* what is being written */
+	bool fresh;           /* nothing of that kind was yet */
 	struct key from;      /* what comes next */
 	uint64_t first, last; /* LSNs of its parts so far */
 };
@@ -437,6 +441,7 @@ struct names_fields {
 	uint32_t id, owner, parent, uidvalidity; /* KEYWORD, RECENT: the mailbox is id */
 	uint8_t uses, on, bit;
 	struct bytes name;
+	struct store_quota quota;
 };
 bool names_take(struct bytes *rest, struct names_fields *out);
 int names_link(struct store *st, const struct mailbox *m);
@@ -448,7 +453,8 @@ int names_subscription(struct store *st, uint32_t owner, struct bytes name, stru
 #define NAMES_RECENT_BYTES 9
 /* Builds the operation "UIDs below uid are recent no more". */
 void names_recent(uint8_t *body, uint32_t mailbox, uint32_t uid);
-#define NAMES_QUOTA_BYTES 21
+#define QUOTA_BYTES 16
+#define NAMES_QUOTA_BYTES (5 + QUOTA_BYTES)
 /* Builds the operation that sets a user's limits. */
 void names_quota(uint8_t *body, uint32_t owner, const struct store_quota *quota);
 /* E_SYNTAX, E_LIMIT: no mailbox may have this as a level of its name. */

@@ -112,6 +112,27 @@ static void learn_objects(struct rig *r)
 	}
 }
 
+/* Limits of a user's own, set before anything else. */
+static const struct store_quota limits = { 50000000, 4000 };
+
+static void set_limits(void)
+{
+	store_ticket ticket;
+
+	if (store_set_quota(rig.st, 1, &limits, &ticket) != OK)
+		rig_fail("a user's limits can't be set");
+	rig_commit(&rig);
+}
+
+static void check_limits(void)
+{
+	struct store_quota is;
+
+	store_quota(rig.st, 1, &is);
+	if (is.bytes != limits.bytes || is.messages != limits.messages)
+		rig_fail("a user's limits are %" PRIu64 " bytes and %" PRIu64 " messages", is.bytes, is.messages);
+}
+
 static void make(const struct scenario *s, uint64_t seed)
 {
 	uint64_t first = 0;
@@ -119,6 +140,7 @@ static void make(const struct scenario *s, uint64_t seed)
 	n_files = 0;
 	rig_init(&rig, s, seed);
 	(void)rig_open(&rig);
+	set_limits();
 	while (rig.turn < s->turns)
 		rig_turn(&rig);
 	rig_upkeep(&rig);
@@ -340,6 +362,7 @@ static int lost_index(void *context, unsigned n)
 	(void)port_sync_dir(RIG_DIR);
 	repair();
 	/* Where the log is whole, the older checkpoint, which knows nothing, will do. */
+	check_limits();
 	if (!whole && repaired.rebuilt != (n != 1))
 		rig_fail("it was%s rebuilt", repaired.rebuilt ? "" : " not");
 	if (n == 1 && repaired.findings)
