@@ -295,7 +295,7 @@ int store_move(struct store *st, uint32_t mailbox, uint32_t target, const uint32
 		return err;
 	err = change_uids_left(target_head->uidnext, count);
 	if (err == OK && m.owner != t.owner)
-		err = space_for_entries(st, t.owner, size, count);
+		err = room_for_entries(st, t.owner, size, count);
 	if (err == OK)
 		err = map_bits(st, mailbox, target, keywords, map);
 	if (err != OK)
@@ -392,7 +392,7 @@ int store_copy_add(struct store *st, struct store_copy *copy, uint32_t mailbox, 
 	if (err == OK)
 		err = change_uids_left(copy->first + copy->count, *added);
 	if (err == OK && *added)
-		err = space_for_entries(st, t.owner, size, *added);
+		err = room_for_entries(st, t.owner, size, *added);
 	if (err == OK && *added)
 		err = map_bits(st, mailbox, copy->target, keywords, map);
 	if (err != OK || *added == 0)

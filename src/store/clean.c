@@ -35,7 +35,7 @@ bool clean_space_is_low(const struct store *st)
 {
 	uint64_t keep = 2 * (uint64_t)st->super.segment_size + st->config.storage / 16;
 
-	return st->charged + keep + space_reserve_left(st) > st->config.storage;
+	return st->charged + keep + reserve_left(st) > st->config.storage;
 }
 
 bool clean_can_pack(const struct store *st)

@@ -84,7 +84,7 @@ int evict_request(struct store *st, uint32_t owner, uint32_t requester, uint64_t
 static bool mark_is_passed(const struct store *st)
 {
 	return st->super.live > space_capacity(st) / 100 * st->evict.config.high ||
-		space_index_excess(st, st->evict.config.high) > 0;
+		room_index_excess(st, st->evict.config.high) > 0;
 }
 
 /* What the high mark asks for: down to the low one; at least below itself. */
@@ -94,8 +94,8 @@ static void mark_goal(const struct store *st, uint64_t *goal, uint64_t *least)
 
 	*goal = live > part * st->evict.config.low ? live - part * st->evict.config.low : 0;
 	*least = live > part * st->evict.config.high ? live - part * st->evict.config.high : 1;
-	if (space_index_excess(st, st->evict.config.low) > *goal)
-		*goal = space_index_excess(st, st->evict.config.low);
+	if (room_index_excess(st, st->evict.config.low) > *goal)
+		*goal = room_index_excess(st, st->evict.config.low);
 }
 
 /* What was asked for while others made room was counted without that: who still
@@ -133,7 +133,7 @@ static int begin_plan(struct store *st)
 	if (!ev->now && (!ev->config.on || !mark_is_passed(st) || port_now_us() < ev->pressed_until_us))
 		return OK;
 	/* What small messages waste is won first: it costs nobody his mail. */
-	if (!ev->now && space_index_excess(st, ev->config.high) == 0 && clean_can_pack(st)) {
+	if (!ev->now && room_index_excess(st, ev->config.high) == 0 && clean_can_pack(st)) {
 		st->pack_wanted = true;
 		return E_AGAIN;
 	}
@@ -278,8 +278,8 @@ void store_evict_preview_begin(struct store *st, uint32_t owner)
 	if (owner)
 		store_owner_usage(st, owner, &used, &messages);
 	goal = all == STORE_NO_QUOTA ? 0 : (used > high ? used : high) - low;
-	if (!owner && space_index_excess(st, ev->config.low) > goal)
-		goal = space_index_excess(st, ev->config.low);
+	if (!owner && room_index_excess(st, ev->config.low) > goal)
+		goal = room_index_excess(st, ev->config.low);
 	ev->preview_number++;
 	memset(&ev->seen, 0, sizeof ev->seen);
 	ev->preview.stage = EVICT_NONE;

@@ -188,7 +188,7 @@ static void advance_end(struct store *st, uint32_t end)
 	log->end = end;
 	/* The reserve is for just this: what must go in although all is full. */
 	if (st->charged > st->config.storage)
-		(void)space_give_reserve_up(st);
+		(void)reserve_give_up(st);
 }
 
 static uint64_t item_size(const struct log_item *item)
@@ -390,7 +390,7 @@ static int start_again(struct store *st, int why)
 			log_lose(st, item, why);
 	}
 	if (why == E_NOSPC)
-		space_disk_is_full(st);
+		reserve_disk_is_full(st);
 	err = write_all(st);
 	return err == OK ? port_sync(log->file) : err;
 }

@@ -248,7 +248,7 @@ static int take_user(struct store_restore *r, struct bytes p)
 static int names_begin(struct store *st, struct buf *out)
 {
 	uint8_t *body;
-	int err = st->read_only ? E_READONLY : space_for_record(st, RECORD_HEADER + OPERATION_BYTES);
+	int err = st->read_only ? E_READONLY : room_for_record(st, RECORD_HEADER + OPERATION_BYTES);
 
 	if (err != OK)
 		return err;
@@ -525,7 +525,7 @@ static int take_more(struct store_restore *r, struct bytes p)
 	int err = get_entry(r, p, &one);
 
 	if (err == OK && r->st) {
-		err = space_for_record(r->st, RECORD_HEADER + SHOWN_BODY);
+		err = room_for_record(r->st, RECORD_HEADER + SHOWN_BODY);
 		if (err != OK)
 			return err;
 		body = log_body(r->st, SHOWN_BODY);

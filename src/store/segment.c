@@ -207,7 +207,7 @@ int segment_create(struct store *st, uint64_t first_lsn)
 	int err;
 
 	if (!space_has(st, st->super.segment_size, false))
-		(void)space_give_reserve_up(st);
+		(void)reserve_give_up(st);
 	err = files_before_create(st);
 	if (err != OK)
 		return err;

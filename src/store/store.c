@@ -99,7 +99,7 @@ static bool make_room(void *context)
 	struct store *st = context;
 	bool had = st->reserve_bytes > 0;
 
-	space_disk_is_full(st);
+	reserve_disk_is_full(st);
 	return had;
 }
 
@@ -262,7 +262,7 @@ int store_open_for(struct store **out, struct arena *arena, const struct store_c
 		return err;
 	}
 	/* A small one before anything else may fill the disk. */
-	for (unsigned i = 0; !repair && i < RESERVE_SLICES && space_make_reserve(st) == E_AGAIN; i++)
+	for (unsigned i = 0; !repair && i < RESERVE_SLICES && reserve_make(st) == E_AGAIN; i++)
 		;
 	evict_init(st);
 	*out = st;

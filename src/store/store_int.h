@@ -319,37 +319,47 @@ int quota_apply(struct store *st, uint32_t owner, const struct store_quota *quot
 int quota_forget(struct store *st, uint32_t owner);
 
 /* ---- space.c ---- */
-uint64_t space_reserve_size(const struct store *st);
+/* Live bytes of mail that the store may hold. */
 uint64_t space_capacity(const struct store *st);
+/* Counts the files anew and makes a reserve smaller that is larger than it may be. */
 int space_count(struct store *st);
 /* Whether `bytes` more may be taken; control records may use the reserve. */
 bool space_has(const struct store *st, uint64_t bytes, bool control);
+/* n, rounded up to whole blocks. */
+uint64_t space_blocks(uint64_t n);
 uint64_t space_of_blob(uint64_t size);
 void space_charge(struct store *st, int64_t bytes);
 void space_charge_index(struct store *st);
-/* As store_room, and lets old mail go for it: E_AGAIN until that is done. */
-int space_make_room(struct store *st, uint32_t owner, uint64_t size);
-/* Room for a message that has `size` bytes by then, and on the disk for the next
- * `bytes` of it; evict: mail may go for it. E_AGAIN, E_FULL. */
-int space_for_frames(struct store *st, uint32_t owner, uint64_t size, uint64_t bytes, bool evict);
-/* Room for n more references of `size` bytes in all to messages that are there. */
-int space_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n);
-/* Room for a record of that many bytes in the log, segments included. E_FULL;
- * E_AGAIN when cleaning will make it. */
-int space_for_record(struct store *st, uint64_t bytes);
-/* Bytes of mail that take the pages beyond that per cent of the index; 0: it has
- * fewer. Small messages fill the index before their bytes fill the store. */
-uint64_t space_index_excess(const struct store *st, uint32_t part);
+
+/* ---- reserve.c ---- */
+uint64_t reserve_size(const struct store *st);
+/* What it lacks. */
+uint64_t reserve_left(const struct store *st);
+/* Cuts off what it is too large by, after `storage` was made smaller. */
+int reserve_trim(struct store *st);
+/* Goes on with making it, if there is room for it. E_AGAIN: more to do. */
+int reserve_make(struct store *st);
+bool reserve_give_up(struct store *st);
 /* A write met a full disk: gives the reserve up and takes no mail until the disk
  * has room for it again. */
-void space_disk_is_full(struct store *st);
+void reserve_disk_is_full(struct store *st);
+
+/* ---- room.c ---- */
 /* Mail may come in. */
-bool space_for_mail(const struct store *st);
-/* Goes on with making the reserve, if there is room for it. E_AGAIN: more to do. */
-int space_make_reserve(struct store *st);
-/* What it lacks. */
-uint64_t space_reserve_left(const struct store *st);
-bool space_give_reserve_up(struct store *st);
+bool room_for_mail(const struct store *st);
+/* As store_room, and lets old mail go for it: E_AGAIN until that is done. */
+int room_make(struct store *st, uint32_t owner, uint64_t size);
+/* Room for a message that has `size` bytes by then, and on the disk for the next
+ * `bytes` of it; evict: mail may go for it. E_AGAIN, E_FULL. */
+int room_for_frames(struct store *st, uint32_t owner, uint64_t size, uint64_t bytes, bool evict);
+/* Room for n more references of `size` bytes in all to messages that are there. */
+int room_for_entries(struct store *st, uint32_t owner, uint64_t size, size_t n);
+/* Room for a record of that many bytes in the log, segments included. E_FULL;
+ * E_AGAIN when cleaning will make it. */
+int room_for_record(struct store *st, uint64_t bytes);
+/* Bytes of mail that take the pages beyond that per cent of the index; 0: it has
+ * fewer. Small messages fill the index before their bytes fill the store. */
+uint64_t room_index_excess(const struct store *st, uint32_t part);
 
 /* ---- repair.c ---- */
 /* Goes on with putting a rebuilt index into place, or takes an unfinished one

@@ -100,7 +100,7 @@ int store_maintain(struct store *st)
 	if (err == OK && !back)
 		err = backup_slice(st);
 	if (err == OK && !st->reserve_there && !clean_space_is_low(st))
-		err = space_make_reserve(st);
+		err = reserve_make(st);
 	space_charge_index(st);
 	if (err != OK && err != E_AGAIN && err != E_NOSPC) {
 		store_fail(st, "upkeep", err);

@@ -99,7 +99,7 @@ static int begin(struct store *st, uint64_t object, uint64_t size, struct store_
 		return E_READONLY;
 	if (size > st->config.message_max)
 		return E_TOOBIG;
-	if (!space_for_mail(st) || size > space_capacity(st))
+	if (!room_for_mail(st) || size > space_capacity(st))
 		return E_FULL;
 	/* One frame at least must be there for each upload. */
 	if (pool_free(&st->chunks) == 0)
@@ -256,14 +256,14 @@ int store_upload_ready(struct store_upload *up, uint32_t owner, size_t len)
 	err = store_room(st, owner, size > up->size + len ? size : up->size + len);
 	if (err == E_AGAIN)
 		return err;
-	return space_for_frames(st, owner, up->size + len, (len / FRAME_DATA + 2) * FRAME, err == OK);
+	return room_for_frames(st, owner, up->size + len, (len / FRAME_DATA + 2) * FRAME, err == OK);
 }
 
 int upload_has_room(struct store_upload *up, size_t len)
 {
 	if (in_memory(up) && up->n_frames + len / FRAME_DATA + 1 < memory_frames(up->st))
 		return OK;
-	return space_for_frames(up->st, 0, up->size + len, (len / FRAME_DATA + 2) * FRAME, false);
+	return room_for_frames(up->st, 0, up->size + len, (len / FRAME_DATA + 2) * FRAME, false);
 }
 
 uint64_t store_upload_size(const struct store_upload *up)
@@ -366,7 +366,7 @@ static int check_targets(struct store_upload *up, struct store_target *targets, 
 			err = change_uids_left(heads[i]->uidnext, n);
 		if (err == OK)
 			err = up->spare ? store_room_spare(up->st, m.owner, up->size)
-					: space_make_room(up->st, m.owner, up->size);
+					: room_make(up->st, m.owner, up->size);
 		if (err != OK)
 			return err;
 	}
@@ -444,7 +444,7 @@ static int get_body(struct store_upload *up, size_t len, uint8_t **body)
 	int err = finish(up);
 
 	if (err == OK)
-		err = space_for_record(st, RECORD_HEADER + len + (in_memory(up) ? frames_size(up->size) : 0));
+		err = room_for_record(st, RECORD_HEADER + len + (in_memory(up) ? frames_size(up->size) : 0));
 	if (err != OK)
 		return err;
 	*body = st->log.n_messages < LOG_MESSAGES ? log_body(st, len) : NULL;
