@@ -2,7 +2,7 @@
  * given back while it is read, and giving that back.
  *
  * The moment is a checkpoint at which everything applied is durable. The tree as
- * it is then is held (tree_hold.c), so that every row can be read as it was; so are
+ * it is then is held (tree/hold.c), so that every row can be read as it was; so are
  * the segments in which messages lived then, and the files of large ones. Nothing
  * waits for the reader of a backup: when what it holds stands in the way of room
  * that somebody needs, it is given up. After a cut nothing is held: the superblock

@@ -6,7 +6,7 @@
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "base/log.h"
-#include "store/again.h"
+#include "tree/again.h"
 
 int object_load(struct store *st, uint64_t id, struct object *o)
 {

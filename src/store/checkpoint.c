@@ -7,7 +7,7 @@
 
 #include "base/crc32c.h"
 #include "base/le.h"
-#include "store/again.h"
+#include "tree/again.h"
 
 #define SUPER_MAGIC 0x31427543u /* "CuB1" */
 #define SUPER_VERSION 1

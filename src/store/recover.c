@@ -12,7 +12,7 @@
 #include "base/le.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "store/again.h"
+#include "tree/again.h"
 
 /* Where the scan stands. */
 struct scan {

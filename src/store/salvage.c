@@ -3,7 +3,7 @@
  * tells; everything else is as good as ever. */
 #include "store/repair.h"
 
-#include "store/tree_int.h"
+#include "tree/tree_int.h"
 
 static const struct key none = { UINT64_MAX, UINT64_MAX };
 

@@ -6,7 +6,7 @@
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "port/system.h"
-#include "store/again.h"
+#include "tree/again.h"
 
 #define SEGMENT_BODY 64u
 /* The header is there twice, in one block that is never written again: without

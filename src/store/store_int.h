@@ -13,8 +13,8 @@
 #include "store/plant.h"
 #include "store/record.h"
 #include "store/store.h"
-#include "store/tree.h"
 #include "store/values.h"
+#include "tree/tree.h"
 
 /* Records of one commit. Beyond it changes wait for the next turn. */
 #define LOG_ITEMS 512

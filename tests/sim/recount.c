@@ -3,7 +3,7 @@
 #include "rig.h"
 
 #include "store/store_int.h"
-#include "store/tree_int.h"
+#include "tree/tree_int.h"
 
 #include <inttypes.h>
 #include <stdio.h>

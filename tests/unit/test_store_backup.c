@@ -2,7 +2,7 @@
  * and what it held is given back, however it ends. */
 #include "store_backup.h"
 
-#include "store/tree_int.h"
+#include "tree/tree_int.h"
 
 /* Pages that the tree has. */
 static uint32_t pages_of_tree(void)

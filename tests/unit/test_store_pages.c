@@ -5,7 +5,7 @@
 
 #include "base/crc32c.h"
 #include "base/le.h"
-#include "store/page.h"
+#include "tree/page.h"
 
 #define SLOT_AT(slot) ((2 + (uint64_t)(slot)) * PAGE_SIZE)
 

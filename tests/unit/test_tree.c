@@ -1,6 +1,6 @@
 /* The tree against a sorted array: random puts and deletes with a cache much
  * smaller than the tree, checkpoints and re-reads in between. */
-#include "store/tree.h"
+#include "tree/tree.h"
 
 #include <stdlib.h>
 

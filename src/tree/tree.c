@@ -1,5 +1,5 @@
 /* Changes of the tree: insertion with splits, removal with merges. */
-#include "store/tree_int.h"
+#include "tree/tree_int.h"
 
 #include <assert.h>
 #include <string.h>

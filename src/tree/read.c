@@ -1,5 +1,5 @@
 /* Looking things up in the tree, and its way to and from the index file. */
-#include "store/tree_int.h"
+#include "tree/tree_int.h"
 
 #include <assert.h>
 #include <string.h>

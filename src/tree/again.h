@@ -1,7 +1,7 @@
 /* Reading once more: a read may fail for a moment, and one that failed for good
  * must not be taken for damage, or what lies behind it for lost. */
-#ifndef STORE_AGAIN_H
-#define STORE_AGAIN_H
+#ifndef TREE_AGAIN_H
+#define TREE_AGAIN_H
 
 #include "port/file.h"
 

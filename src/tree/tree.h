@@ -6,12 +6,12 @@
  * Changes go to copies of pages in fresh slots; nothing a durable checkpoint
  * refers to is overwritten. A changed page that leaves the cache is written to
  * its fresh slot, which nothing durable refers to yet. */
-#ifndef STORE_TREE_H
-#define STORE_TREE_H
+#ifndef TREE_H
+#define TREE_H
 
 #include "base/mem.h"
-#include "store/page.h"
-#include "store/slots.h"
+#include "tree/page.h"
+#include "tree/slots.h"
 
 /* The table of a key: the top byte of its high part. */
 enum tree_table {

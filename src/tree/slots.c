@@ -1,11 +1,11 @@
-#include "store/slots.h"
+#include "tree/slots.h"
 
 #include <assert.h>
 
 #include "base/crc32c.h"
 #include "base/err.h"
 #include "base/le.h"
-#include "store/again.h"
+#include "tree/again.h"
 
 /* A group: two copies of its map, then its slots. The copies are written in
  * turn, each with the number of the checkpoint that it belongs to, so that the

@@ -3,7 +3,7 @@
  * A leaf has a directory of 16-bit offsets growing up and cells growing down
  * from the end: key high, key low, value length, value. A branch is an array:
  * key high, key low, child, count, unseen, reserved, modseq, expunged. */
-#include "store/page.h"
+#include "tree/page.h"
 
 #include <assert.h>
 

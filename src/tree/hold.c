@@ -1,12 +1,12 @@
 /* The tree as a backup reads it: as it was at one checkpoint. Pages are never
  * changed in place, so it is enough that the slots of that checkpoint's pages are
- * not given to others. A page that the tree gives up meanwhile (tree_cache.c)
+ * not given to others. A page that the tree gives up meanwhile (cache.c)
  * keeps its slot, and nothing is written down about it: afterwards the held tree
  * is walked once, level by level from the leaves up, and each page of it that
  * stands in another slot of the tree by then is given up. So it takes constant
  * memory whatever is changed meanwhile, and its work follows the changes: below a
  * page that is still the tree's own there is nothing to look for. */
-#include "store/tree_int.h"
+#include "tree/tree_int.h"
 
 #include "base/err.h"
 

@@ -1,8 +1,8 @@
 /* One page of the tree: 4 KiB, a leaf of key/value cells or a branch of
  * children with what is counted below each (FORMAT.md section 5). Pure
  * functions over the bytes; who owns the page is the cache's affair. */
-#ifndef STORE_PAGE_H
-#define STORE_PAGE_H
+#ifndef TREE_PAGE_H
+#define TREE_PAGE_H
 
 #include "base/bytes.h"
 

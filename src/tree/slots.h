@@ -2,12 +2,12 @@
  * never overwrites a page that a durable checkpoint refers to: a changed page
  * goes to a free slot, and the old slot is free only after the next checkpoint
  * but one is durable (DESIGN.md section 4, rule 5). FORMAT.md section 4. */
-#ifndef STORE_SLOTS_H
-#define STORE_SLOTS_H
+#ifndef TREE_SLOTS_H
+#define TREE_SLOTS_H
 
 #include "base/bytes.h"
 #include "port/file.h"
-#include "store/page.h"
+#include "tree/page.h"
 
 /* Slots given up between two checkpoints. Two such lists fit the superblock. A
  * checkpoint is due long before; see store_int.h. */

@@ -1,8 +1,8 @@
 /* What the files of the tree share: the cache of pages and the way down. */
-#ifndef STORE_TREE_INT_H
-#define STORE_TREE_INT_H
+#ifndef TREE_INT_H
+#define TREE_INT_H
 
-#include "store/tree.h"
+#include "tree/tree.h"
 
 #define NONE UINT32_MAX
 

@@ -1,6 +1,6 @@
 /* The tree's pages in memory: a cache of fixed size with a clock, copies of
  * pages in fresh slots, and the way from the root to a leaf. */
-#include "store/tree_int.h"
+#include "tree/tree_int.h"
 
 #include <assert.h>
 #include <string.h>
