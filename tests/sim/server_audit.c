@@ -132,8 +132,8 @@ static void hear_fetch(const struct fetched *f)
 	}
 	s = &b->s[b->n++];
 	*s = (struct sight){ .number = f->number, .uid = f->uid, .flags = f->flags, .modseq = f->modseq };
-	/* what is let go between SELECT and here is passed over, and notices that others take the place of */
-	if (f->number < b->n)
+	/* what is let go between SELECT and here is passed over; and a notice that another takes the place of */
+	if (f->number < b->n || (!world.evict && f->number > b->n + (audit.box % BOXES == BOX_INBOX)))
 		broken("%s: number %u comes where %u was to come", world.box[audit.box].name, f->number, b->n);
 	if (!f->body)
 		broken("%s: UID %u has no body", world.box[audit.box].name, f->uid);
@@ -159,7 +159,7 @@ static void hear(const char *line, size_t len)
 	} else if (fetch_read(line, len, &f)) {
 		hear_fetch(&f);
 	} else if (strstr(line, " EXPUNGE") && sscanf(line, "* %u EXPUNGE", &number) == 1) {
-		if (number == 0 || number > b->exists)
+		if (number == 0 || number > b->exists || (!world.evict && audit.box % BOXES != BOX_INBOX))
 			broken("%s: EXPUNGE %u during the audit", world.box[audit.box].name, number);
 		b->exists--;
 		forget_number(b, number);

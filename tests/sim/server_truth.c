@@ -256,9 +256,13 @@ void truth_leaving(unsigned act, uint32_t uid, bool sure)
 
 void truth_gone(unsigned box, uint32_t uid)
 {
-	struct fact *f = truth_told(box, uid);
+	struct fact *f;
 
-	if (!f->expunging && !f->moving && !truth_may_evict(box, f))
+	/* An audit had found it gone already; this client hears of it only now. */
+	if (uid && uid < world.box[box].floor && !truth_fact(box, uid))
+		return;
+	f = truth_told(box, uid);
+	if (!f->gone && !f->expunging && !f->moving && !truth_may_evict(box, f))
 		broken("%s: UID %u was told to be gone, and nobody removed it", world.box[box].name, uid);
 	world.sums->evicted += !f->expunging && !f->moving && !f->gone;
 	f->gone = true;
@@ -440,10 +444,26 @@ static uint32_t uid_before(unsigned box, uint64_t tick)
 	return highest;
 }
 
+/* Another copy of the same message, or one that nobody knows the content of, may be
+ * what is seen: only a lone one tells. */
+static bool came_otherwise(unsigned act)
+{
+	for (unsigned i = 0; i < log_.births_n; i++)
+		for (unsigned k = 0; k < log_.births_n && log_.births[i].act == act; k++) {
+			const struct birth *b = &log_.births[k];
+
+			if (b->act != act && b->box == log_.births[i].box && !b->told &&
+				(birth_content(b) == 0 || birth_content(b) == birth_content(&log_.births[i])))
+				return true;
+		}
+	return false;
+}
+
 /* A copy that nobody was told of is there whole or not at all. */
 static void audit_copy(unsigned act, struct audit_box *boxes)
 {
 	unsigned n = 0, here = 0;
+	uint32_t uid = 0; /* of one that is here */
 
 	for (unsigned i = 0; i < log_.births_n; i++) {
 		const struct birth *b = &log_.births[i];
@@ -461,21 +481,14 @@ static void audit_copy(unsigned act, struct audit_box *boxes)
 
 			if (boxes[b->box].s[k].uid > uid_before(b->box, act_of(act)->sent) &&
 				boxes[b->box].s[k].content == content && (!f || !f->explained)) {
+				uid = boxes[b->box].s[k].uid;
 				here++;
 				break;
 			}
 		}
 	}
-	/* another copy of the same message may be what is seen here: only a lone one tells */
-	if (here != 0 && here != n)
-		for (unsigned i = 0; i < log_.births_n; i++)
-			for (unsigned k = 0; k < log_.births_n; k++)
-				if (log_.births[i].act == act && log_.births[k].act != act &&
-					log_.births[k].box == log_.births[i].box && !log_.births[k].told &&
-					birth_content(&log_.births[k]) == birth_content(&log_.births[i]))
-					return;
-	if (here != 0 && here != n)
-		broken("%s: a copy of %u messages came as %u", world.box[act_of(act)->to].name, n, here);
+	if (here != 0 && here != n && !came_otherwise(act))
+		broken("%s: a copy of %u messages came as %u (UID %u)", world.box[act_of(act)->to].name, n, here, uid);
 }
 
 /* ---- the audit: flags ---- */
