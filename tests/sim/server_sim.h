@@ -250,6 +250,8 @@ extern struct world world;
 
 /* The whole life of a seed. */
 void live(uint64_t seed);
+/* Users with the password "geheim"; runs inside the simulation. */
+bool world_add_users(const char *file, const char *const *names, unsigned n);
 
 uint64_t rnd(uint64_t limit);
 bool percent(unsigned n);

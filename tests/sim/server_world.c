@@ -82,22 +82,29 @@ static void sink(enum log_level level, const char *line, size_t len)
 	port_log((enum port_level)level, line, len);
 }
 
-static void add_users(void *context)
+bool world_add_users(const char *file, const char *const *names, unsigned n)
 {
 	static uint8_t memory[1 << 20];
 	struct arena arena;
 	struct accounts *accounts;
 	struct account_user user;
+	bool good = true;
 
-	(void)context;
 	arena_init(&arena, memory, sizeof memory);
-	if (crypto_init(port_entropy) != OK || accounts_init(&accounts, &arena, USERS_FILE, 1) != OK)
-		broken("no users");
-	for (unsigned i = 0; i < world.users; i++)
-		if (account_add(accounts, bytes_of(user_names[i]), bytes_of("geheim"), false, ACCOUNT_ITERATIONS_LEAST,
-			    &user) != OK)
-			broken("no users");
+	if (crypto_init(port_entropy) != OK || accounts_init(&accounts, &arena, file, 1) != OK)
+		return false;
+	for (unsigned i = 0; i < n && good; i++)
+		good = account_add(accounts, bytes_of(names[i]), bytes_of("geheim"), false, ACCOUNT_ITERATIONS_LEAST,
+			       &user) == OK;
 	accounts_close(accounts);
+	return good;
+}
+
+static void add_users(void *context)
+{
+	(void)context;
+	if (!world_add_users(USERS_FILE, user_names, world.users))
+		broken("no users");
 }
 
 static void add_listener(enum config_protocol protocol, const char *where)

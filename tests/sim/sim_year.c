@@ -10,9 +10,8 @@
  *     SEED=n sim_year          another household */
 #define _GNU_SOURCE
 #include "server_sim.h"
+#include "wear.h"
 
-#include "account/account.h"
-#include "base/crypto.h"
 #include "base/log.h"
 #include "budget.h"
 #include "server.h"
@@ -599,89 +598,13 @@ static void each_op(void)
 		fail("the store's files take %" PRIu64 " of %" PRIu64 " bytes", n, config.storage);
 }
 
-/* ---- wear ---- */
-
-/* How often places of the flash were programmed: of segments and large messages,
- * which are written from their beginning to their end, and of the files that stay. */
-#define FILES 65536
-static struct wear {
-	char path[48];
-	uint64_t programs, blocks, most;
-	uint32_t *block;
-	size_t cap;
-} *wear;
-
-static struct wear *wear_of(const char *path)
-{
-	uint32_t at = 2166136261u;
-
-	for (const char *c = path; *c; c++)
-		at = (at ^ (uint8_t)*c) * 16777619u;
-	for (at %= FILES; wear[at].path[0] && strcmp(wear[at].path, path) != 0;)
-		at = (at + 1) % FILES;
-	snprintf(wear[at].path, sizeof wear[at].path, "%s", path);
-	return &wear[at];
-}
-
-static void program(const char *path, uint64_t block)
-{
-	struct wear *w = wear_of(path);
-
-	if (block >= w->cap) {
-		size_t cap = (size_t)block * 2 + 16;
-
-		w->block = realloc(w->block, cap * sizeof *w->block);
-		memset(w->block + w->cap, 0, (cap - w->cap) * sizeof *w->block);
-		w->cap = cap;
-	}
-	w->programs++;
-	w->blocks += w->block[block]++ == 0;
-	if (w->block[block] > w->most)
-		w->most = w->block[block];
-}
-
-static void tell_wear(const char *what, const char *part)
-{
-	uint64_t files = 0, programs = 0, blocks = 0, most = 0;
-	double worst = 0;
-
-	for (size_t i = 0; i < FILES; i++) {
-		const struct wear *w = &wear[i];
-
-		if (!w->path[0] || !strstr(w->path, part))
-			continue;
-		files++;
-		programs += w->programs;
-		blocks += w->blocks;
-		most = w->most > most ? w->most : most;
-		if ((double)w->programs / (double)w->blocks > worst)
-			worst = (double)w->programs / (double)w->blocks;
-	}
-	if (files)
-		printf("#   %-14s %6" PRIu64 " files, %8" PRIu64
-		       " blocks programmed, each %6.2f times on average, %6.2f in "
-		       "the worst file, %" PRIu64 " the worst block\n",
-			what, files, programs, (double)programs / (double)blocks, worst, most);
-}
-
 /* ---- a life ---- */
 
 static void add_users(void *context)
 {
-	static uint8_t memory[1 << 20];
-	struct arena arena;
-	struct accounts *accounts;
-	struct account_user user;
-
 	(void)context;
-	arena_init(&arena, memory, sizeof memory);
-	if (crypto_init(port_entropy) != OK || accounts_init(&accounts, &arena, "/users", 1) != OK)
+	if (!world_add_users("/users", names, PEOPLE))
 		fail("no users");
-	for (unsigned i = 0; i < PEOPLE; i++)
-		if (account_add(accounts, bytes_of(names[i]), bytes_of("geheim"), false, ACCOUNT_ITERATIONS_LEAST,
-			    &user) != OK)
-			fail("no users");
-	accounts_close(accounts);
 }
 
 static void configure(uint64_t storage)
@@ -740,7 +663,7 @@ static void prepare(uint64_t days, uint64_t seed, uint64_t storage, bool clockle
 	life.end_us = days * DAY;
 	life.mail = calloc(days * (MAILS_A_DAY + 4) * 2 + 100, sizeof *life.mail);
 	there = calloc(UIDS_MOST, 1);
-	wear = calloc(FILES, sizeof *wear);
+	wear_begin();
 	memset(&turn, 0, sizeof turn);
 	sim_network(SIM_CHUNKS_WHOLE, 65536);
 	sim_sync_time(2000, 30000);
@@ -774,10 +697,10 @@ static void tell(uint64_t storage)
 	       " KiB of blocks programmed: %.3f times\n",
 		written >> 10, (double)written / (double)life.bytes_in, sim_syncs(), sim_blocks_synced() * 4,
 		(double)sim_blocks_synced() * 4096 / (double)life.bytes_in);
-	tell_wear("segments", ".seg");
-	tell_wear("large messages", ".msg");
-	tell_wear("index", "/index");
-	tell_wear("superblocks", "/super.");
+	wear_tell("segments", ".seg");
+	wear_tell("large messages", ".msg");
+	wear_tell("index", "/index");
+	wear_tell("superblocks", "/super.");
 	printf("#   %" PRIu64 " turns of the loop; the most that one writes %" PRIu64 " KiB, reads %" PRIu64
 	       " KiB; the longest %.1f ms of this machine's CPU, %u above 10 ms\n",
 		turn.turns, turn.most_written >> 10, turn.most_read >> 10, (double)turn.most_ns / 1e6, turn.over_10ms);
@@ -788,7 +711,7 @@ static void live_through(uint64_t days, uint64_t seed, uint64_t storage, bool cl
 	prepare(days, seed, storage, clockless);
 	sim_on_wait(move, NULL);
 	sim_on_op(each_op);
-	sim_on_program(program);
+	sim_on_program(wear_program);
 	while (!life.over) {
 		int err = OK;
 		enum sim_end end;
@@ -810,9 +733,7 @@ static void live_through(uint64_t days, uint64_t seed, uint64_t storage, bool cl
 		fail("nothing had to go");
 	if (clockless && (life.searched_2038 == 0 || life.boots < days))
 		fail("nothing came in 2038, or the plug was not pulled");
-	for (size_t i = 0; i < FILES; i++)
-		free(wear[i].block);
-	free(wear);
+	wear_end();
 	free(life.mail);
 	free(there);
 }
