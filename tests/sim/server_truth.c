@@ -86,11 +86,16 @@ bool truth_may_evict(unsigned box, const struct fact *f)
 {
 	if (f->content == CONTENT_SERVERS)
 		return true;
-	if (!world.evict || !(f->zero & F_FLAGGED) || !(f->zero & F_DRAFT))
+	if (!(f->zero & F_FLAGGED) || !(f->zero & F_DRAFT))
+		return false;
+	/* it may be a notice that nobody has read: others take the place of it */
+	if (box % BOXES == BOX_INBOX && f->content == 0)
+		return true;
+	if (!world.evict)
 		return false;
 	switch (box % BOXES) {
 	case BOX_INBOX:
-		return (f->one & F_SEEN) || f->content == 0; /* it may be a notice that nobody has read */
+		return f->one & F_SEEN;
 	case BOX_TRASH:
 	case BOX_JUNK:
 		return true;

@@ -177,14 +177,16 @@ static bool command(struct actor *a, void (*each)(struct actor *a, char *line), 
  * is above 40. */
 static size_t size_of_mail(void)
 {
-	uint64_t sum = 0, power; /* of two, in thousandths */
+	uint64_t sum = 0, power, size; /* power: of two, in thousandths */
 
 	if (rnd(300) == 0)
 		return (size_t)(config.storage >= LARGE_STORE ? 5 + rnd(6) : 1) << 20;
 	for (int i = 0; i < 12; i++)
 		sum += rnd(1000);
 	power = 13000 + 14000 + sum * 23 / 10 - 13800;
-	return (size_t)((UINT64_C(1) << power / 1000) * (1000 + power % 1000) / 1000) >> 14;
+	size = (UINT64_C(1) << power / 1000) * (1000 + power % 1000) / 1000 >> 14;
+	/* The tail has no end; a box takes mail of one size, its header included. */
+	return (size_t)(size < config.message_size - 4096 ? size : config.message_size - 4096);
 }
 
 static void send_mail(struct actor *a, uint32_t number, size_t size)
