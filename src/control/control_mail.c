@@ -1,3 +1,4 @@
+/* Mail over the control socket: DELIVER and IMPORT, their bodies and outcomes. */
 #include "base/err.h"
 #include "base/text.h"
 #include "control/control_session.h"

@@ -1,3 +1,4 @@
+/* The commands of LMTP and SMTP in front of DATA, each a line and its reply. */
 #include <string.h>
 
 #include "base/err.h"

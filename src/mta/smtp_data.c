@@ -1,3 +1,5 @@
+/* DATA: the message as it comes, its recipients judged once its size is known, and a
+ * reply for each of them. */
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
