@@ -46,7 +46,7 @@ static struct budget budget;
 /* What a mail is, as far as anybody was told. */
 enum place { ON_ITS_WAY, IN_INBOX, IN_LOGS, IN_JUNK, GONE };
 struct mail {
-	uint64_t sent_us;
+	uint64_t sent_us, size;
 	int64_t wall_before, wall_after;
 	uint32_t uid;
 	uint8_t user, place, home; /* home: where it is delivered to */
@@ -204,6 +204,22 @@ static void send_mail(struct actor *a, uint32_t number, size_t size)
 	life.bytes_in += (size_t)n + size;
 }
 
+/* What may not go: what somebody has flagged, and what came within a day. */
+static void tell_kept(void)
+{
+	uint64_t flagged = 0, young = 0;
+
+	for (uint32_t i = 0; i < life.mails; i++) {
+		const struct mail *m = &life.mail[i];
+
+		if (m->place == GONE || m->place == ON_ITS_WAY)
+			continue;
+		flagged += m->flagged ? m->size : 0;
+		young += !m->flagged && m->sent_us + DAY > sim_time_us() ? m->size : 0;
+	}
+	printf("# flagged %" PRIu64 " KiB, of the last day %" PRIu64 " KiB\n", flagged >> 10, young >> 10);
+}
+
 static bool ask(struct actor *a, char wanted, const char *format, ...)
 {
 	char text[300], *line;
@@ -219,6 +235,7 @@ static bool ask(struct actor *a, char wanted, const char *format, ...)
 	} while (line && line[3] == '-');
 	if (line && line[0] != wanted && strncmp(line, "421", 3) != 0) {
 		life.refused++;
+		tell_kept();
 		fail("%s is answered %s", *text ? text : "a mail", line);
 	}
 	return line && line[0] == wanted;
@@ -257,7 +274,8 @@ static void live_mx(struct actor *a)
 			.home = kind == 0   ? IN_LOGS
 				: kind == 1 ? IN_JUNK
 					    : IN_INBOX };
-		deliver(a, m, number, m->home == IN_LOGS ? 2000 : size_of_mail());
+		m->size = m->home == IN_LOGS ? 2000 : size_of_mail();
+		deliver(a, m, number, m->size);
 		if (a->wire.client && rnd(2)) {
 			(void)ask(a, '2', "QUIT");
 			hang_up(a);
@@ -753,7 +771,8 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	live_through(days, seed, days > 60 ? 128u << 20 : 12u << 20, false);
-	live_through(days, seed, days > 60 ? 24u << 20 : 12u << 20, true);
+	/* Room for what people flag in a year, which never goes. */
+	live_through(days, seed, days > 60 ? 48u << 20 : 12u << 20, true);
 	printf("2 passed, 0 failed\n");
 	return 0;
 }
