@@ -30,6 +30,14 @@ def deliver(box, first, n, size=8000, user="anna", mailbox=None):
             assert codes == [250], (i, codes)
 
 
+def answer(c, data, recipient):
+    """The reply that decides: to RCPT when nothing more goes in at all, else to the message."""
+    assert c.cmd("MAIL FROM:<sender@a.example>")[0] == 250
+    code = c.cmd("RCPT TO:<%s>" % recipient)[0]
+    c.cmd("RSET")
+    return c.deliver(data, recipient)[0] if code == 250 else code
+
+
 class Flood(unittest.TestCase):
     def test_ten_times_the_store_goes_in(self):
         with evicting("evict-flood") as box:
@@ -67,7 +75,7 @@ class Flood(unittest.TestCase):
         box.write_config()
         with box:
             with Lmtp(box) as c:
-                codes = [c.deliver(message(i, 8000), "anna@box.home.arpa")[0] for i in range(600)]
+                codes = [answer(c, message(i, 8000), "anna@box.home.arpa") for i in range(600)]
             self.assertIn(452, codes)
             taken = codes.count(250)
             self.assertEqual(codes, [250] * taken + [452] * (600 - taken))
