@@ -104,11 +104,26 @@ static void warn_of_settings(const char *file)
 					setting.key);
 }
 
+static bool speaks_all(const char *file)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < config.listen_n; i++) {
+		enum config_protocol p = config.listen[i].protocol;
+
+		if (server_speaks(p))
+			continue;
+		log_error("%s: listen %s: this version of Cubby does not speak it", file, config_protocol_name(p));
+		all = false;
+	}
+	return all;
+}
+
 static int read_config(const char *file)
 {
 	char reason[200];
 
-	if (config_read(file, &config, complain, NULL) != OK)
+	if (config_read(file, &config, complain, NULL) != OK || !speaks_all(file))
 		return 1;
 	if (budget_make(&config, &budget, reason, sizeof reason) != OK) {
 		log_error("%s: %s", file, reason);

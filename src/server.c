@@ -2,6 +2,7 @@
  * loop, and what the loop calls in each turn. */
 #include "server.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -231,6 +232,13 @@ static const struct protocol *protocol_of(enum config_protocol p, enum listen_tl
 	}
 }
 
+bool server_speaks(enum config_protocol protocol)
+{
+	enum listen_tls tls;
+
+	return protocol_of(protocol, &tls);
+}
+
 /* The folder of a unix socket, which a system that forgets /run at boot does not
  * have yet. One level only, and only this process's own user may enter: packages
  * make it with a group. */
@@ -273,17 +281,13 @@ static int start_listeners(void)
 		int err;
 
 		lc.protocol = protocol_of(l->protocol, &lc.tls);
+		assert(lc.protocol); /* server_speaks was asked before */
 		lc.delivery = l->protocol == CONFIG_LMTP || l->protocol == CONFIG_CONTROL;
 		lc.most = l->protocol == CONFIG_LMTP    ? budget->deliveries
 			: l->protocol == CONFIG_CONTROL ? budget->control_sessions
 							: 0;
 		lc.from = l->from_n ? l->from : config->allow_from;
 		lc.from_n = l->from_n ? l->from_n : config->allow_from_n;
-		if (!lc.protocol) {
-			log_error("listen %s: this version of Cubby does not speak it",
-				config_protocol_name(l->protocol));
-			return E_NOTSUP;
-		}
 		if (lc.tls == LISTEN_TLS && !tls_loaded()) {
 			if (l->optional)
 				continue;

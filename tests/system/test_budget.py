@@ -1,4 +1,5 @@
-"""`--budget`: what does not fit is refused with what would, and what it says is enough is enough."""
+"""`--budget` and `-t`: what does not fit is refused with what would, what they say is enough is enough, and what
+this version does not serve is refused too."""
 
 import re
 import subprocess
@@ -35,6 +36,22 @@ class Budget(unittest.TestCase):
                 c.close()
             Imap(box, tls=True, login="anna").close()
             self.assertLessEqual(box.resident_anonymous(), (least + 256) * 1024)
+
+    def test_refuses_a_listener_it_does_not_serve(self):
+        """What `-t` calls fine, starts."""
+        box = Box("unspoken", users=("anna",))
+        spoken = box.settings["listen"]
+        for protocol in "pop3", "pop3s", "smtp", "submission", "submissions", "device":
+            box.settings["listen"] = [*spoken, "%s 127.0.0.1:%d" % (protocol, box.port + 1)]
+            box.write_config()
+            for args in ["-t"], ["--budget"], []:
+                done = self.run_server(box, *args)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn("listen %s: this version of Cubby does not speak it" % protocol, done.stdout)
+                self.assertNotIn("is fine", done.stdout)
+        box.settings["listen"] = spoken
+        box.write_config()
+        self.assertEqual(self.run_server(box, "-t").returncode, 0)
 
 
 if __name__ == "__main__":
